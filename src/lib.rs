@@ -1,0 +1,4 @@
+//! Rounds.
+pub mod nodeop;
+pub mod rollout;
+pub mod selector;

@@ -1,0 +1,2 @@
+//! NodeOp: a command on selected nodes.
+pub mod api;
