@@ -1,4 +1,17 @@
-//! Rounds.
+//! Rounds: day-2 work on immutable Kubernetes nodes, one declarative round at a time.
+//!
+//! A *round* is one pass: observe the cluster with lists, decide one idempotent step per resource with a pure function,
+//! act on it with server-side apply, exit. The rooms, in the order in which the data goes through them:
+//!
+//! - [`snapshot`]: all that a round saw, its time included.
+//! - [`nodeop`]: what a NodeOp needs next. Pure.
+//! - [`plan`]: what a round wants to write, and [`reason`]: why.
+//! - [`settings`]: what the runner was told.
+
 pub mod nodeop;
+pub mod plan;
+pub mod reason;
 pub mod rollout;
 pub mod selector;
+pub mod settings;
+pub mod snapshot;

@@ -1,3 +1,5 @@
 //! The `rounds` binary.
 use kube::CustomResourceExt;
-fn main() { println!("{}", serde_json::to_string_pretty(&rounds::nodeop::api::NodeOp::crd()).unwrap_or_default()); }
+fn main() {
+    println!("{}", serde_json::to_string_pretty(&rounds::nodeop::api::NodeOp::crd()).unwrap_or_default());
+}

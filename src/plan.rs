@@ -1,0 +1,178 @@
+//! What a round wants to write: decisions, their steps, and the actions that make a step.
+//!
+//! [`Action`] is the enum of all writes that there are. Each carries the uid of what it was decided on, so that no write
+//! reaches an object that merely has the same name.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::reason::Reason;
+use crate::snapshot::Reference;
+
+/// All decisions of one round, in the order in which they were made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// One decision per resource that has one, then those of the sweep.
+    pub decisions: Vec<Decision>,
+}
+
+/// What one resource needs now: its new status and the steps that this status permits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// The resource that was decided on, or for the sweep, the node.
+    pub subject: Reference,
+    /// Why it stands where it stands.
+    pub reason: Reason,
+    /// One sentence for people.
+    pub message: String,
+    /// Whether it will not change any more unless somebody changes something (suspended counts).
+    pub settled: bool,
+    /// Whether something failed, or cannot go on.
+    pub failed: bool,
+    /// The status to write first, by compare-and-swap; None if it stands already. If it is refused, no step is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusWrite>,
+    /// What to do after that. Steps are independent of each other.
+    pub steps: Vec<Step>,
+    /// One reason per node that the resource targets.
+    pub nodes: BTreeMap<String, NodeReason>,
+}
+
+/// Why a node stands where it stands in one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeReason {
+    /// The code.
+    pub reason: Reason,
+    /// A sentence.
+    pub message: String,
+}
+
+/// A subject, a reason, and the actions that follow from it, in order; the first that fails ends the step.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// What the step is about.
+    pub subject: Reference,
+    /// Why.
+    pub reason: Reason,
+    /// A sentence.
+    pub message: String,
+    /// The writes.
+    pub actions: Vec<Action>,
+}
+
+/// A new status, written by server-side apply under `rounds-status` with the resourceVersion it was decided on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusWrite {
+    /// API version of the resource.
+    pub api_version: String,
+    /// The resource.
+    pub of: Reference,
+    /// The resourceVersion that must still be the present one.
+    pub resource_version: String,
+    /// The status before.
+    pub before: Value,
+    /// The whole status to apply.
+    pub status: Value,
+}
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "action")]
+pub enum Action {
+    /// POST an object with a deterministic name; that it exists already is success.
+    Create {
+        /// The whole object.
+        object: Value,
+    },
+    /// Server-side apply, without force unless said, of what one manager owns on a Node.
+    ApplyNode(NodeApply),
+    /// Merge patch of one object, bound to its uid.
+    Patch {
+        /// The object.
+        what: Reference,
+        /// The patch, without metadata.
+        patch: Value,
+    },
+    /// Eviction of one pod, bound to its uid.
+    Evict {
+        /// The pod.
+        pod: Reference,
+        /// Grace in seconds; None: the pod's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grace_seconds: Option<i64>,
+    },
+    /// DELETE with background propagation, bound to the uid; that it is gone is success.
+    Delete {
+        /// The object.
+        what: Reference,
+        /// Grace in seconds; None: the object's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grace_seconds: Option<i64>,
+    },
+}
+
+/// What a manager owns on a Node after the apply; what it owned before and is not named here is given up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeApply {
+    /// The node; an apply without its uid would bring a deleted node back as a ghost.
+    pub node: Reference,
+    /// The resourceVersion that must still be the present one.
+    pub resource_version: String,
+    /// Field manager.
+    pub manager: String,
+    /// Value for `operator.kairos.io/operation`, if owned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+    /// Value for `operator.kairos.io/cordoned-by`, if owned; `spec.unschedulable: true` goes with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cordon: Option<String>,
+    /// Take the fields from whoever owns them: only to take over what a dead resource of the existing operator left.
+    pub force: bool,
+}
+
+impl Action {
+    /// What the action writes to.
+    pub fn target(&self) -> Reference {
+        match self {
+            Self::Create { object } => {
+                let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+                Reference { kind: text("/kind"), namespace: text("/metadata/namespace"), name: text("/metadata/name"), uid: String::new() }
+            }
+            Self::ApplyNode(apply) => apply.node.clone(),
+            Self::Patch { what, .. } | Self::Delete { what, .. } => what.clone(),
+            Self::Evict { pod, .. } => pod.clone(),
+        }
+    }
+
+    /// The action as a few words: verb, kind and name.
+    pub fn summary(&self) -> String {
+        let target = self.target();
+        match self {
+            Self::Create { .. } => format!("create {target}"),
+            Self::ApplyNode(apply) => match (&apply.lock, &apply.cordon) {
+                (Some(_), Some(_)) => format!("lock and cordon {target}"),
+                (Some(_), None) => format!("lock {target}"),
+                (None, Some(_)) => format!("unlock {target}, keep it cordoned"),
+                (None, None) => format!("unlock {target}"),
+            },
+            Self::Patch { patch, .. } => match patch.pointer("/spec/suspend") {
+                Some(Value::Bool(false)) => format!("unsuspend {target}"),
+                _ => format!("patch {target}"),
+            },
+            Self::Evict { .. } => format!("evict {target}"),
+            Self::Delete { .. } => format!("delete {target}"),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether the round would write nothing.
+    pub fn is_empty(&self) -> bool {
+        self.decisions.iter().all(|decision| decision.status.is_none() && decision.steps.is_empty())
+    }
+}

@@ -1,0 +1,38 @@
+//! What a runner was told: defaults, flags and environment turned into one struct.
+
+/// The settings that decisions read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Image of operations that name none (`--default-image`, NODEOP_DEFAULT_IMAGE).
+    pub default_image: String,
+    /// Image of Rounds itself, for what runs on nodes beside the operation (`--runner-image`, OPERATOR_IMAGE).
+    pub runner_image: String,
+    /// Pull secrets for the runner's image (`--runner-pull-secret`).
+    pub runner_pull_secrets: Vec<String>,
+    /// Namespaces to act on; empty: all. What is observed is never limited.
+    pub namespaces: Vec<String>,
+    /// uid of the pod that this runner runs in; a drain passes it over.
+    pub pod_uid: Option<String>,
+    /// Node that this runner runs on; it is taken last in its group.
+    pub node_name: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            default_image: "busybox:latest".into(),
+            runner_image: format!("ghcr.io/rounds-project/rounds:v{}", env!("CARGO_PKG_VERSION")),
+            runner_pull_secrets: Vec::new(),
+            namespaces: Vec::new(),
+            pod_uid: None,
+            node_name: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Whether this runner acts on resources of a namespace.
+    pub fn acts_on(&self, namespace: &str) -> bool {
+        self.namespaces.is_empty() || self.namespaces.iter().any(|allowed| allowed == namespace)
+    }
+}

@@ -1,0 +1,151 @@
+//! All that a round sees: the cluster as listed at one moment, and that moment.
+//!
+//! A snapshot is plain data. It comes from the cluster (`cluster::observe`), from manifests
+//! ([`manifests`]) or from a test, and a decision knows nothing else.
+
+pub mod manifests;
+pub mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use views::{Budget, Job, Lease, Node, Pod};
+
+/// What one round saw.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Snapshot {
+    /// The time of the snapshot, by the apiserver's clock.
+    pub now: Timestamp,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// Jobs that carry our labels, in all namespaces.
+    pub jobs: Vec<Job>,
+    /// Pods that carry our labels, in all namespaces.
+    pub pods: Vec<Pod>,
+    /// All pods on the nodes that are being drained, by node; a node that was not asked for has no entry.
+    pub drains: BTreeMap<String, Vec<Pod>>,
+    /// PodDisruptionBudgets; only listed while something drains.
+    pub budgets: Vec<Budget>,
+    /// NodeOps of all namespaces.
+    pub nodeops: Vec<Resource<NodeOpSpec, NodeOpStatus>>,
+    /// Resources that could not be read as what they claim to be.
+    pub unreadable: Vec<Unreadable>,
+    /// What a GET confirmed not to exist (any more), or to exist under another uid.
+    pub absent: BTreeSet<Reference>,
+    /// A held lease of the existing operator.
+    pub lease: Option<Lease>,
+}
+
+/// What identifies one object for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reference {
+    /// Kind.
+    pub kind: String,
+    /// Namespace; empty for cluster-scoped kinds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+}
+
+impl Reference {
+    /// A reference to an object.
+    pub fn new(kind: &str, namespace: &str, name: &str, uid: &str) -> Self {
+        Self { kind: kind.into(), namespace: namespace.into(), name: name.into(), uid: uid.into() }
+    }
+}
+
+impl std::fmt::Display for Reference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.namespace.as_str() {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
+}
+
+/// A custom resource: its metadata as far as we read it, its spec and its status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resource<Spec, Status> {
+    /// Metadata.
+    pub meta: Meta,
+    /// What is wanted.
+    pub spec: Spec,
+    /// What we last wrote about it.
+    pub status: Status,
+}
+
+/// The metadata that a decision reads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+    /// What a claim compares and swaps.
+    pub resource_version: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// Age decides who goes first.
+    pub created: Option<Timestamp>,
+    /// deletionTimestamp is set: no step any more.
+    pub deleting: bool,
+    /// Changed between the two looks that a round takes at it: nothing is decided for it in this round.
+    pub moved: bool,
+    /// Our annotations, `operator.kairos.io/…` and `build.kairos.io/…`.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl Meta {
+    /// `<namespace>/<name>`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The value of a node lock held by this resource: `<namespace>/<name>@<uid>`.
+    pub fn holder(&self) -> String {
+        format!("{}/{}@{}", self.namespace, self.name, self.uid)
+    }
+
+    /// The key of the fixed order in which resources are decided: the older one goes first.
+    pub fn order(&self) -> (Option<Timestamp>, &str, &str) {
+        (self.created, &self.namespace, &self.name)
+    }
+}
+
+/// A resource that could not be decoded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// Kind, namespace, name, uid.
+    pub what: Reference,
+    /// resourceVersion, for the status that says so.
+    pub resource_version: String,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// What is wrong.
+    pub error: String,
+}
+
+impl Snapshot {
+    /// The PodDisruptionBudgets over a pod.
+    pub fn budgets_over<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Budget> {
+        self.budgets
+            .iter()
+            .filter(|budget| budget.namespace == pod.namespace && budget.selector.as_ref().is_some_and(|s| s.matches(&pod.labels)))
+    }
+
+    /// Whether a GET confirmed that this object is gone.
+    pub fn is_absent(&self, what: &Reference) -> bool {
+        self.absent.contains(what)
+    }
+}

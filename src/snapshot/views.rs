@@ -1,0 +1,240 @@
+//! The slim views of what a round sees: only what a decision reads. A Node is some 20 KB on the wire and well below 1 KB here.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::selector::NodeSelector;
+
+/// A Node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Node {
+    /// Name of the Node object.
+    pub name: String,
+    /// uid: another one under the same name is another node.
+    pub uid: String,
+    /// What a lock compares and swaps.
+    pub resource_version: String,
+    /// When the object was created.
+    pub created: Option<Timestamp>,
+    /// Labels, all of them: selectors may ask for any.
+    pub labels: BTreeMap<String, String>,
+    /// `spec.unschedulable`.
+    pub unschedulable: bool,
+    /// Whether the condition Ready is True.
+    pub ready: bool,
+    /// `status.nodeInfo.bootID`.
+    pub boot_id: String,
+    /// Who holds the node: annotation `operator.kairos.io/operation`.
+    pub lock: Option<Holder>,
+    /// Who cordoned the node: annotation `operator.kairos.io/cordoned-by`.
+    pub cordoned_by: Option<Holder>,
+    /// Field managers that own `spec.unschedulable`.
+    pub cordon_managers: Vec<String>,
+    /// Annotation `operator.kairos.io/keep-cordoned` is there and not "false".
+    pub keep_cordoned: bool,
+    /// deletionTimestamp is set.
+    pub deleting: bool,
+}
+
+/// The value of a lock or cordon annotation, `<namespace>/<name>@<uid>`, and the field manager that owns it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The annotation's value as it stands.
+    pub value: String,
+    /// The field manager that owns the annotation; empty if unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manager: String,
+}
+
+impl Holder {
+    /// Namespace, name and uid, if the value has that shape (values of old versions lack the uid).
+    pub fn parts(&self) -> Option<(&str, &str, &str)> {
+        let (path, uid) = self.value.split_once('@')?;
+        let (namespace, name) = path.split_once('/')?;
+        Some((namespace, name, uid))
+    }
+
+    /// uid of the resource that holds, or "".
+    pub fn uid(&self) -> &str {
+        self.parts().map_or("", |(_, _, uid)| uid)
+    }
+
+    /// `<namespace>/<name>`, for people.
+    pub fn path(&self) -> &str {
+        self.value.split('@').next().unwrap_or(&self.value)
+    }
+}
+
+/// Who owns an object: its controlling ownerReference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Kind of the owner.
+    pub kind: String,
+    /// Name of the owner.
+    pub name: String,
+    /// uid of the owner.
+    pub uid: String,
+}
+
+/// A Job with one of our labels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Job {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+    /// The resource that it belongs to.
+    pub owner: Option<Owner>,
+    /// `spec.template.spec.nodeName`.
+    pub node: String,
+    /// When the object was created.
+    pub created: Option<Timestamp>,
+    /// `spec.suspend`.
+    pub suspended: bool,
+    /// deletionTimestamp is set.
+    pub deleting: bool,
+    /// Condition Complete (or SuccessCriteriaMet) is True.
+    pub complete: bool,
+    /// Condition Failed (or FailureTarget) is True: its reason and message.
+    pub failed: Option<Trouble>,
+    /// `spec.ttlSecondsAfterFinished`.
+    pub ttl_seconds: Option<i32>,
+    /// Warnings that the cluster recorded about the Job while it had no pod, newest first (quota, Pod Security).
+    pub warnings: Vec<Trouble>,
+}
+
+impl Job {
+    /// Whether the Job controller is done with it.
+    pub fn is_finished(&self) -> bool {
+        self.complete || self.failed.is_some()
+    }
+}
+
+/// A reason and a message in the cluster's own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// One word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// A Pod: one of ours, or one on a node that drains.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Pod {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// uid.
+    pub uid: String,
+    /// Controlling owner.
+    pub owner: Option<Owner>,
+    /// Labels (budgets select on them).
+    pub labels: BTreeMap<String, String>,
+    /// `spec.nodeName`.
+    pub node: String,
+    /// `status.phase`.
+    pub phase: String,
+    /// `status.reason` and `status.message`, e.g. Evicted, DeadlineExceeded, NodeAffinity.
+    pub trouble: Option<Trouble>,
+    /// Condition Ready is True.
+    pub ready: bool,
+    /// When it was asked to go.
+    pub deleted: Option<Timestamp>,
+    /// Annotation kubernetes.io/config.mirror is there: a static pod.
+    pub mirror: bool,
+    /// It has an emptyDir volume.
+    pub empty_dir: bool,
+    /// Init containers first, then the others, in the order of the spec.
+    pub containers: Vec<Container>,
+    /// Warnings that the cluster recorded about the pod while it did not start, newest first.
+    pub warnings: Vec<Trouble>,
+}
+
+impl Pod {
+    /// Whether no container of it runs or will run again.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// `<namespace>/<name>`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The status of a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// Name.
+    pub name: String,
+    /// Whether it is an init container.
+    pub init: bool,
+    /// How often it was started again.
+    pub restarts: i32,
+    /// What it is doing.
+    pub state: ContainerState,
+    /// How it ended the last time, if it was started again since.
+    pub last_exit: Option<Exit>,
+}
+
+/// What a container is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ContainerState {
+    /// The kubelet has not said anything yet.
+    #[default]
+    Unknown,
+    /// It waits, for a reason such as ImagePullBackOff.
+    Waiting(Trouble),
+    /// It runs.
+    Running,
+    /// It has ended.
+    Ended(Exit),
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exit {
+    /// Exit code.
+    pub code: i32,
+    /// The kubelet's word, such as Error or OOMKilled.
+    pub reason: String,
+    /// The termination message.
+    pub message: String,
+}
+
+/// A PodDisruptionBudget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Budget {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// `spec.selector`; None selects nothing, an empty one every pod of the namespace.
+    pub selector: Option<NodeSelector>,
+    /// `status.disruptionsAllowed`.
+    pub allowed: i32,
+    /// Whether the status speaks of the present spec.
+    pub current: bool,
+}
+
+/// A Lease of the existing operator that somebody holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// holderIdentity.
+    pub holder: String,
+}
