@@ -8,10 +8,14 @@
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`settings`]: what the runner was told.
 
+pub mod cluster;
+pub mod decide;
 pub mod nodeop;
+pub mod outcome;
 pub mod plan;
 pub mod reason;
 pub mod rollout;
+pub mod round;
 pub mod selector;
 pub mod settings;
 pub mod snapshot;

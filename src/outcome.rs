@@ -1,0 +1,61 @@
+//! What became of a plan's actions.
+
+use serde::Serialize;
+
+use crate::snapshot::Reference;
+
+/// What became of a round's writes, in no particular order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Outcome {
+    /// One entry per write that was tried or skipped.
+    pub actions: Vec<ActionOutcome>,
+}
+
+/// What became of one write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActionOutcome {
+    /// The resource on whose behalf it was written.
+    pub on_behalf_of: Reference,
+    /// The object written to.
+    pub target: Reference,
+    /// The write in a few words, e.g. "lock and cordon Node n1".
+    pub action: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "verdict", content = "message")]
+pub enum Verdict {
+    /// The server took it.
+    Done,
+    /// It was so already.
+    Already,
+    /// 404, 409 or 422 on the uid: the world moved, the next round decides again.
+    Moved(String),
+    /// A disruption budget refused an eviction.
+    Blocked(String),
+    /// The server asked to slow down.
+    Throttled(String),
+    /// No answer: it may or may not have been taken. The next round sees.
+    Unknown(String),
+    /// The server refused it.
+    Failed(String),
+    /// Not tried: an earlier write of the same step, or the status before it, did not go through.
+    Skipped,
+}
+
+impl Outcome {
+    /// How many writes the server took.
+    pub fn done(&self) -> usize {
+        self.actions.iter().filter(|action| action.verdict == Verdict::Done).count()
+    }
+
+    /// The writes that the server refused.
+    pub fn failures(&self) -> impl Iterator<Item = &ActionOutcome> {
+        self.actions.iter().filter(|action| matches!(action.verdict, Verdict::Failed(_)))
+    }
+}
