@@ -1,11 +1,38 @@
-//! From what a round saw to what it wants: folds over all resources in a fixed order. Pure.
+//! From what a round saw to what it wants: folds over all resources in a fixed order, sharing budgets and nodes. Pure.
 
+use crate::nodeop;
+use crate::nodeop::drain::Allowance;
+use crate::nodeop::pending::Others;
 use crate::plan::Plan;
+use crate::reason::Reason;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::sweep;
 
-/// Decides one idempotent step per resource.
+/// Decides one idempotent step per resource: the older one goes first.
 pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
-    let _ = (snapshot, settings);
-    Plan::default()
+    let mut resources: Vec<_> = snapshot.nodeops.iter().collect();
+    resources.sort_by_key(|resource| resource.meta.order());
+
+    let mut others = Others::default();
+    for resource in &resources {
+        let flying = resource.status.node_statuses.iter().filter(|(_, entry)| entry.step.is_some());
+        let holder = (resource.meta.uid.clone(), resource.meta.path());
+        others.in_flight.extend(flying.map(|(node, _)| (node.clone(), holder.clone())));
+    }
+
+    let mut allowance = Allowance::new();
+    let mut plan = Plan::default();
+    for resource in resources {
+        if !settings.acts_on(&resource.meta.namespace) {
+            let message = "this runner acts on other namespaces only (--namespace)";
+            let mut decision = nodeop::decide::untouched(&resource.meta, Reason::OtherNamespace, message);
+            decision.settled = true;
+            plan.decisions.push(decision);
+            continue;
+        }
+        plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, &mut others, &mut allowance));
+    }
+    plan.decisions.extend(sweep::decide(snapshot, settings));
+    plan
 }

@@ -10,6 +10,7 @@
 
 pub mod cluster;
 pub mod decide;
+pub mod names;
 pub mod nodeop;
 pub mod outcome;
 pub mod plan;
@@ -19,3 +20,4 @@ pub mod round;
 pub mod selector;
 pub mod settings;
 pub mod snapshot;
+pub mod sweep;

@@ -1,2 +1,29 @@
 //! NodeOp: a command on selected nodes.
+//!
+//! The way of one node: status claim → lock and cordon (one apply) → evict → Job, suspended → its uid into the claim →
+//! unsuspend → result into the status → unlock and uncordon (one apply) → retention. Everything here is pure.
+//!
+//! - [`api`]: the resource. [`spec_hash`], [`runs`]: which run of it this is.
+//! - [`gate`], [`order`], [`pending`]: what may start, in which order, and who has to wait.
+//! - [`advance`]: the next step of a node in flight; [`draining`] and [`running`] are its larger arms.
+//! - [`drain`]: which pods leave. [`jobs`]: what runs on the node. [`verdict`]: what became of it.
+//! - [`release`], [`retention`], [`events`]: what follows. [`status`]: what is said about it.
+
+pub mod advance;
 pub mod api;
+pub mod decide;
+pub mod drain;
+pub mod draining;
+pub mod events;
+pub mod gate;
+pub mod jobs;
+pub mod operation;
+pub mod order;
+pub mod pending;
+pub mod release;
+pub mod retention;
+pub mod running;
+pub mod runs;
+pub mod spec_hash;
+pub mod status;
+pub mod verdict;

@@ -109,6 +109,9 @@ pub enum Action {
     Delete {
         /// The object.
         what: Reference,
+        /// The resourceVersion that must still be the present one, if any will not do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        resource_version: Option<String>,
         /// Grace in seconds; None: the object's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         grace_seconds: Option<i64>,

@@ -218,6 +218,9 @@ pub struct NodeOpStatus {
     /// How often this operation was started: an edit, a re-run or a retry begins a new run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,
+    /// The run in which the present spec was first executed; results of older ones do not count any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_run: Option<i64>,
     /// The value of operator.kairos.io/rerun that has been answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerun: Option<String>,

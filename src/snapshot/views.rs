@@ -89,8 +89,12 @@ pub struct Job {
     pub name: String,
     /// uid.
     pub uid: String,
+    /// What a delete of a Job that must not have started compares with.
+    pub resource_version: String,
     /// The resource that it belongs to.
     pub owner: Option<Owner>,
+    /// The run that made it: label `operator.kairos.io/run`; Jobs of the existing operator have none.
+    pub run: Option<i64>,
     /// `spec.template.spec.nodeName`.
     pub node: String,
     /// When the object was created.

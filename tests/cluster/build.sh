@@ -29,7 +29,7 @@ if [[ -n $(missing) ]]; then
     flock 9 # a second build.sh waits here and then finds all in place
     mapfile -t todo < <(missing)
     if ((${#todo[@]})); then
-        echo "build.sh: building ${todo[*]} (once; about 5 minutes on 2 cores)" >&2
+        echo "build.sh: building ${todo[*]} (once; all of it takes about 5 minutes on 2 cores)" >&2
         tmp=$(mktemp -d "$bin/../tmp.XXXXXX")
         trap 'rm -rf "$tmp"' EXIT
         cd "$here"

@@ -5,8 +5,8 @@
 //
 // The ports are held open together until all are known, so they differ. They
 // are below the kernel's ephemeral range: there, no outgoing connection can
-// take one between now and the server's start. Two clusters that start at the
-// same time are told apart by up.sh, which holds a lock and tries again.
+// take one between now and the server's start. Should another server do so,
+// up.sh tries again.
 package main
 
 import (

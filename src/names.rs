@@ -1,0 +1,163 @@
+//! The names, keys and values that stand in the cluster: those that the existing operator uses, and ours.
+
+use sha2::{Digest, Sha256};
+
+/// Label: the resource that a Job or Pod belongs to.
+pub const LABEL_NODEOP: &str = "kairos.io/nodeop";
+/// Label: the node that a Job or Pod is for.
+pub const LABEL_NODE: &str = "kairos.io/node";
+/// Label: "true" on preflight Pods.
+pub const LABEL_PREFLIGHT: &str = "kairos.io/preflight";
+/// Label of ours on Jobs and Pods: uid of the resource they belong to.
+pub const LABEL_OWNER_UID: &str = "operator.kairos.io/owner-uid";
+/// Label of ours on Jobs and Pods: the run that made them.
+pub const LABEL_RUN: &str = "operator.kairos.io/run";
+/// Annotation on Nodes: the operation that holds the node, `<namespace>/<name>@<uid>`.
+pub const ANNOTATION_LOCK: &str = "operator.kairos.io/operation";
+/// Annotation on Nodes: the operation that cordoned the node, same value. The existing operator writes it, too.
+pub const ANNOTATION_CORDONED_BY: &str = "operator.kairos.io/cordoned-by";
+/// Annotation that a person puts on a Node: leave it cordoned when the operation is over.
+pub const ANNOTATION_KEEP_CORDONED: &str = "operator.kairos.io/keep-cordoned";
+/// Annotation on a NodeOp: a new value asks for a new run on all nodes.
+pub const ANNOTATION_RERUN: &str = "operator.kairos.io/rerun";
+/// Annotation on a NodeOp: a new value asks for another try on the failed nodes.
+pub const ANNOTATION_RETRY_FAILED: &str = "operator.kairos.io/retry-failed";
+/// Annotation on Jobs and Pods: the real names where label values had to be shortened.
+pub const ANNOTATION_NODE: &str = "operator.kairos.io/node";
+/// See [`ANNOTATION_NODE`].
+pub const ANNOTATION_NODEOP: &str = "operator.kairos.io/nodeop";
+/// Label of control-plane nodes, any value.
+pub const ROLE_CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// The older label of control-plane nodes, any value.
+pub const ROLE_MASTER: &str = "node-role.kubernetes.io/master";
+/// Label that tells whether a node runs Kairos.
+pub const LABEL_MANAGED: &str = "kairos.io/managed";
+
+/// Container that runs the command.
+pub const CONTAINER_NODEOP: &str = "nodeop";
+/// Container that runs the preflight.
+pub const CONTAINER_PREFLIGHT: &str = "preflight";
+/// Volume with the host's root.
+pub const VOLUME_HOST_ROOT: &str = "host-root";
+
+/// Field manager of children.
+pub const MANAGER: &str = "rounds";
+/// Field manager of statuses.
+pub const STATUS_MANAGER: &str = "rounds-status";
+/// The lease by which the existing operator elects its leader.
+pub const FOREIGN_LEASE: &str = "ce9721c3.kairos.io";
+
+/// Longest label value and Job name that Kubernetes takes.
+pub const MAX_LABEL: usize = 63;
+
+/// The field manager under which a resource holds nodes.
+pub fn node_manager(uid: &str) -> String {
+    format!("rounds-{uid}")
+}
+
+/// Shortens a name the way the existing operator does: beyond `max - 13` bytes, a prefix of that length, a hyphen and
+/// twelve hexadecimal digits of FNV-1a over the whole name. A cut right after a dot would not be a DNS name; there the
+/// dot becomes a hyphen.
+pub fn shorten(name: &str, max: usize) -> String {
+    let keep = max.saturating_sub(13);
+    if name.len() <= keep {
+        return name.to_string();
+    }
+    let mut end = keep;
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut prefix = name[..end].to_string();
+    if prefix.ends_with('.') {
+        prefix.pop();
+        prefix.push('-');
+    }
+    let digits = format!("{:016x}", fnv1a(name.as_bytes()));
+    // The existing operator does not pad; a hash of fewer than sixteen digits starts at its first one there.
+    let digits = digits.trim_start_matches('0');
+    format!("{prefix}-{:0>12}", &digits[..digits.len().min(12)])
+}
+
+/// A label value for a name of any length.
+pub fn label_value(name: &str) -> String {
+    if name.len() <= MAX_LABEL { name.to_string() } else { shorten(name, MAX_LABEL) }
+}
+
+/// Name of the Job that runs a command: the same for the same resource, node, run and attempt, and for no others.
+pub fn job_name(operation: &str, operation_uid: &str, node: &str, node_uid: &str, run: i64, attempt: i64) -> String {
+    let suffix = suffix(&[operation_uid, node_uid, &run.to_string(), &attempt.to_string()], 5);
+    format!("{}-{suffix}", shorten(&format!("{operation}-{node}"), 57))
+}
+
+/// Name of the preflight Pod; see [`job_name`].
+pub fn preflight_name(operation: &str, operation_uid: &str, node: &str, node_uid: &str, run: i64) -> String {
+    let suffix = suffix(&["preflight", operation_uid, node_uid, &run.to_string()], 5);
+    format!("{}-{suffix}", shorten(&format!("{operation}-preflight-{node}"), 57))
+}
+
+/// A suffix of `length` characters from the alphabet that Kubernetes uses for its random ones, derived from the parts.
+pub fn suffix(parts: &[&str], length: usize) -> String {
+    const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().take(length).map(|byte| char::from(ALPHABET[usize::from(*byte) % ALPHABET.len()])).collect()
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shortened_as_the_existing_operator_shortens_them() {
+        let a44 = "a".repeat(44);
+        let a45 = "a".repeat(45);
+        for (name, max, expected) in [
+            (a44.as_str(), 57, a44.clone()),
+            (a45.as_str(), 57, format!("{a44}-598a38a9e329")),
+            (
+                "my-upgrade-ip-10-0-12-34.eu-central-1.compute.internal",
+                57,
+                "my-upgrade-ip-10-0-12-34.eu-central-1.comput-3aaf0af3337a".into(),
+            ),
+            ("a-very-long-node-operation-name-for-testing-reboot", 57, "a-very-long-node-operation-name-for-testing--3e6366087f50".into()),
+            (
+                "kairos-node-labeler-ip-10-0-12-34.eu-central-1.compute.internal",
+                63,
+                "kairos-node-labeler-ip-10-0-12-34.eu-central-1.com-81ca62131ea7".into(),
+            ),
+        ] {
+            assert_eq!(shorten(name, max), expected);
+        }
+    }
+
+    #[test]
+    fn a_cut_after_a_dot_still_gives_a_dns_name() {
+        let name = format!("{}.{}", "a".repeat(43), "b".repeat(40));
+        assert!(shorten(&name, 57).starts_with(&format!("{}--", "a".repeat(43))), "{}", shorten(&name, 57));
+    }
+
+    #[test]
+    fn job_names_differ_by_resource_node_run_and_attempt_and_fit() {
+        let name = |uid, node_uid, run, attempt| job_name("op", uid, "n1", node_uid, run, attempt);
+        let all = [name("u", "n", 1, 0), name("v", "n", 1, 0), name("u", "m", 1, 0), name("u", "n", 2, 0), name("u", "n", 1, 1)];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(name("u", "n", 1, 0), name("u", "n", 1, 0));
+        assert!(job_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX, 9).len() <= MAX_LABEL);
+        assert!(preflight_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX).len() <= MAX_LABEL);
+    }
+
+    #[test]
+    fn label_values_are_kept_up_to_63_characters() {
+        assert_eq!(label_value(&"n".repeat(63)).len(), 63);
+        assert_eq!(label_value(&"n".repeat(63)), "n".repeat(63));
+        assert_eq!(label_value(&"n".repeat(253)).len(), 63);
+    }
+}

@@ -1,0 +1,335 @@
+//! The next step of a node in flight: one `match` over where its claim stands and what the cluster shows.
+//!
+//! An entry only ever moves on what the snapshot proves. What is done follows from the entry as it will stand once the
+//! status is written, so that nothing is done before it is recorded.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use super::api::{NodePhase, NodeStatus, NodeStep};
+use super::drain::Allowance;
+use super::operation::Operation;
+use super::{draining, running};
+use crate::names;
+use crate::plan::{Action, NodeApply, NodeReason, Step};
+use crate::reason::Reason;
+use crate::snapshot::Reference;
+use crate::snapshot::views::{ContainerState, Node, Pod};
+
+/// Seconds that pods of a cancelled Job get to end, before the node is given up and keeps its lock.
+const CANCEL_PATIENCE: i64 = 120;
+
+/// What becomes of a claim.
+#[derive(Debug)]
+pub struct Advance {
+    /// The entry as it should stand; None: the claim is dropped, nothing ran under it.
+    pub entry: Option<NodeStatus>,
+    /// What follows once that is recorded.
+    pub steps: Vec<Step>,
+    /// Why.
+    pub reason: NodeReason,
+}
+
+/// A claim, its node if that is still there, and the operation it belongs to.
+pub struct Place<'o, 'a> {
+    /// The operation.
+    pub op: &'o Operation<'a>,
+    /// Name of the node.
+    pub name: &'o str,
+    /// The entry as recorded.
+    pub entry: &'o NodeStatus,
+}
+
+/// Decides the next step of a node in flight.
+pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance: &mut Allowance<'a>) -> Advance {
+    let place = Place { op, name, entry };
+    let step = entry.step.unwrap_or(NodeStep::Running);
+    let Some(node) = place.node() else { return place.without_node(step) };
+    if step < NodeStep::Running && (op.gate.is_some() || op.run.is_outdated(entry)) {
+        let (reason, message) = op
+            .gate
+            .as_ref()
+            .map_or((Reason::WaitingForLastRun, "the spec has changed".to_string()), |gate| (gate.reason, gate.message.clone()));
+        return place.drop_claim(reason, message);
+    }
+    match step {
+        NodeStep::Preflight => place.preflight(node),
+        NodeStep::Locking => place.locking(node),
+        NodeStep::Draining | NodeStep::Starting => match place.hold_is_lost(node) {
+            Some(lost) => lost,
+            None if step == NodeStep::Draining => draining::advance(&place, node, allowance),
+            None => running::start(&place, node),
+        },
+        NodeStep::Running => running::advance(&place, node),
+        NodeStep::Cancelling => place.cancelling(),
+        NodeStep::Releasing => place.releasing(node),
+    }
+}
+
+impl<'a> Place<'_, 'a> {
+    /// The node that was claimed; None if it is gone, or another one has its name.
+    fn node(&self) -> Option<&'a Node> {
+        self.op.snapshot.nodes.get(self.name).filter(|node| self.entry.node_uid.as_ref().is_none_or(|uid| *uid == node.uid))
+    }
+
+    /// The node is gone or replaced. Only what a GET confirmed counts.
+    fn without_node(&self, step: NodeStep) -> Advance {
+        let replaced = self.op.snapshot.nodes.contains_key(self.name);
+        let uid = self.entry.node_uid.as_deref().unwrap_or_default();
+        if !replaced && !self.op.snapshot.is_absent(&Reference::new("Node", "", self.name, uid)) {
+            return self.stay(Reason::NodeGone, "the node was not listed; waiting for confirmation");
+        }
+        let (reason, message) = match replaced {
+            true => (Reason::NodeReplaced, "another node has come up under this name"),
+            false => (Reason::NodeGone, "the node was deleted"),
+        };
+        match step {
+            step if step < NodeStep::Running => self.drop_claim(reason, message),
+            NodeStep::Running if replaced => self.cancel(reason, message),
+            NodeStep::Running => running::without_node(self, message),
+            NodeStep::Cancelling => self.cancelling(),
+            _ => self.finish(),
+        }
+    }
+
+    /// The preflight pod runs; nothing of the node is touched yet.
+    fn preflight(&self, node: &'a Node) -> Advance {
+        let claim = self.op.claim(node, self.entry);
+        let name = claim.preflight_name();
+        let Some(pod) = self.op.pods().find(|pod| pod.name == name && pod.namespace == self.op.meta.namespace) else {
+            if self.timed_out() {
+                return self.fail(Reason::NodeTimeout, "the preflight pod could not be made in time");
+            }
+            let mut advance = self.stay(Reason::PreflightRunning, "the preflight pod is being made");
+            if let Some(object) = claim.preflight_pod(self.op.settings) {
+                advance.steps.push(self.step(Reason::PreflightRunning, "start the preflight", Action::Create { object }));
+                return advance;
+            }
+            // The preflight was taken out of the spec meanwhile: the hash has changed, and the claim is dropped above.
+            return self.drop_claim(Reason::WaitingForLastRun, "the spec has no preflight any more");
+        };
+        match pod.phase.as_str() {
+            "Succeeded" => match preflight_message(pod) {
+                "" => self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the preflight found nothing against it"),
+                message => {
+                    let message = format!("Skipped by preflight: {}", super::verdict::clip(message, 500));
+                    let mut advance = self.go(NodeStep::Releasing, NodePhase::Completed, Reason::SkippedByPreflight, &message);
+                    // Nothing was locked: there is nothing to release.
+                    advance.entry = advance.entry.map(|entry| self.finished(entry));
+                    advance
+                }
+            },
+            "Failed" => self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", preflight_failure(pod))),
+            _ => match super::verdict::start_trouble(pod) {
+                Some(trouble) => self.stay(Reason::CannotStart, &format!("pod {}: {}", pod.name, super::verdict::sentence(&trouble))),
+                None => self.stay(Reason::PreflightRunning, "the preflight runs"),
+            },
+        }
+    }
+
+    /// The lock, and the cordon with it, goes onto the node in one apply that only one operation can win.
+    fn locking(&self, node: &'a Node) -> Advance {
+        if self.op.locks(node) {
+            if self.cordon_lifted(node) {
+                return self.fail(Reason::CordonRemoved, "somebody lifted the cordon before the command started");
+            }
+            return match self.op.spec.drain() {
+                Some(_) => self.go(NodeStep::Draining, NodePhase::Pending, Reason::Draining, "pods are leaving the node"),
+                None => running::go_start(self, node, "the node is locked"),
+            };
+        }
+        if let Some(waiting) = super::pending::obstacle(self.op, node) {
+            return self.drop_claim(waiting.reason, waiting.message);
+        }
+        let cordon = self.op.spec.cordons().then(|| self.op.holder());
+        let lock = NodeApply {
+            node: Reference::new("Node", "", &node.name, &node.uid),
+            resource_version: node.resource_version.clone(),
+            manager: names::node_manager(&self.op.meta.uid),
+            lock: Some(self.op.holder()),
+            cordon,
+            force: false,
+        };
+        let mut advance = self.stay(Reason::Locking, "the lock is being taken");
+        advance.steps.push(self.step(Reason::Locking, "take the node", Action::ApplyNode(lock)));
+        advance
+    }
+
+    /// Between lock and start the node must stay ours, and cordoned if it is to be: a person's word wins.
+    fn hold_is_lost(&self, node: &Node) -> Option<Advance> {
+        if !self.op.locks(node) {
+            return Some(self.fail(Reason::LockRemoved, "somebody took the lock off the node before the command started"));
+        }
+        self.cordon_lifted(node).then(|| self.fail(Reason::CordonRemoved, "somebody lifted the cordon before the command started"))
+    }
+
+    fn cordon_lifted(&self, node: &Node) -> bool {
+        self.op.spec.cordons() && self.op.has_cordoned(node) && !node.unschedulable
+    }
+
+    /// The Job goes; when it and its pods are gone, the node is done with.
+    fn cancelling(&self) -> Advance {
+        let jobs = self.op.jobs_on(self.name);
+        let named = jobs.iter().find(|job| Some(&job.uid) == self.entry.job_uid.as_ref());
+        let pods = self.op.pods_of(self.entry.job_uid.as_deref().unwrap_or_default(), self.name);
+        if super::verdict::succeeded_before_the_job_went(&pods) {
+            return self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+        }
+        let gone = named.is_none() && !self.op.has_live_pod(self.name);
+        let replaced = self.entry.reason.as_deref() == Some(Reason::NodeReplaced.code());
+        if gone && replaced {
+            return self.drop_claim(Reason::NodeReplaced, "another node has come up under this name");
+        }
+        if gone {
+            return self.settle(NodePhase::Failed, Reason::NodeTimeout, &self.timeout_message());
+        }
+        if self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE && named.is_none() && !replaced {
+            let message =
+                format!("{}; its pod does not end, so the node stays locked until it does or the node is deleted", self.timeout_message());
+            let mut given_up = self.go(NodeStep::Releasing, NodePhase::Failed, Reason::NodeTimeout, &message);
+            given_up.entry = given_up.entry.map(|entry| self.finished(entry));
+            return given_up;
+        }
+        let mut advance = self.stay_as_it_is(Reason::Cancelling);
+        if let Some(job) = named.filter(|job| !job.deleting) {
+            advance.steps.push(self.step(
+                Reason::Cancelling,
+                "remove the Job",
+                Action::Delete {
+                    what: Reference::new("Job", &job.namespace, &job.name, &job.uid),
+                    resource_version: None,
+                    grace_seconds: None,
+                },
+            ));
+        }
+        advance
+    }
+
+    fn timeout_message(&self) -> String {
+        format!("not done within {} seconds (rollout.nodeTimeoutSeconds)", self.op.rollout.node_timeout())
+    }
+
+    /// The result stands; the entry is done with when the lock is off.
+    fn releasing(&self, node: &Node) -> Advance {
+        if super::release::is_released(self.op, node, Some(self.entry)) && !self.op.has_live_pod(self.name) {
+            return self.finish();
+        }
+        self.stay_as_it_is(Reason::Releasing)
+    }
+
+    /// The end of a claim: a result of an older spec counts no more, any other is kept.
+    fn finish(&self) -> Advance {
+        if self.op.run.is_outdated(self.entry) {
+            return self.drop_claim(Reason::WaitingForLastRun, "the last run is off the node");
+        }
+        let mut advance = self.stay_as_it_is(Reason::Releasing);
+        advance.entry = Some(self.finished(self.entry.clone()));
+        advance
+    }
+
+    /// An entry without what only a node in flight needs.
+    pub fn finished(&self, entry: NodeStatus) -> NodeStatus {
+        NodeStatus {
+            phase: entry.phase,
+            job_name: entry.job_name,
+            message: entry.message,
+            reboot_status: entry.reboot_status,
+            reason: entry.reason,
+            last_updated: Some(Time(self.op.now())),
+            ..NodeStatus::default()
+        }
+    }
+
+    /// Whether the node's time in this step is up.
+    pub fn timed_out(&self) -> bool {
+        self.op.seconds_since(self.entry.step_since.as_ref()) > self.op.rollout.node_timeout()
+    }
+
+    /// Records a failure; the lock comes off next.
+    pub fn fail(&self, reason: Reason, message: &str) -> Advance {
+        self.settle(NodePhase::Failed, reason, message)
+    }
+
+    /// Records a result; the lock comes off next.
+    pub fn settle(&self, phase: NodePhase, reason: Reason, message: &str) -> Advance {
+        let mut advance = self.go(NodeStep::Releasing, phase, reason, message);
+        let nothing_held = self.node().is_none_or(|node| !self.op.locks(node)) && !self.op.has_live_pod(self.name);
+        if nothing_held && !self.op.run.is_outdated(self.entry) {
+            advance.entry = advance.entry.map(|entry| self.finished(entry));
+        }
+        advance
+    }
+
+    /// Begins to take the Job away.
+    pub fn cancel(&self, reason: Reason, message: &str) -> Advance {
+        self.go(NodeStep::Cancelling, NodePhase::Running, reason, message)
+    }
+
+    /// Moves on to a step.
+    pub fn go(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> Advance {
+        let mut entry = self.entry.clone();
+        if entry.step != Some(step) {
+            entry.step = Some(step);
+            entry.step_since = Some(Time(self.op.now()));
+        }
+        if entry.reason.as_deref() != Some(reason.code()) {
+            entry.reason = Some(reason.code().into());
+            entry.reason_since = Some(Time(self.op.now()));
+        }
+        entry.phase = phase;
+        entry.message = Some(message.into());
+        if entry != *self.entry {
+            entry.last_updated = Some(Time(self.op.now()));
+        }
+        Advance { entry: Some(entry), steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+    }
+
+    /// Stays in the step, for a reason.
+    pub fn stay(&self, reason: Reason, message: &str) -> Advance {
+        self.go(self.entry.step.unwrap_or(NodeStep::Running), self.entry.phase, reason, message)
+    }
+
+    /// Stays with reason and message as recorded.
+    fn stay_as_it_is(&self, reason: Reason) -> Advance {
+        let message = self.entry.message.clone().unwrap_or_default();
+        Advance { entry: Some(self.entry.clone()), steps: Vec::new(), reason: NodeReason { reason, message } }
+    }
+
+    /// Gives the node back untouched; it may be taken again.
+    pub fn drop_claim(&self, reason: Reason, message: impl Into<String>) -> Advance {
+        Advance { entry: None, steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+    }
+
+    /// A step about this node.
+    pub fn step(&self, reason: Reason, message: &str, action: Action) -> Step {
+        self.op.step(self.name, reason, message, action)
+    }
+
+    /// The patch that lets a Job run.
+    pub fn unsuspend(&self, job: &crate::snapshot::views::Job) -> Step {
+        let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
+        self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"suspend": false}}) })
+    }
+}
+
+/// What a successful preflight said; "" means go on.
+fn preflight_message(pod: &Pod) -> &str {
+    let container = pod.containers.iter().find(|container| container.name == names::CONTAINER_PREFLIGHT);
+    container.and_then(super::verdict::exit).map_or("", |exit| exit.message.trim())
+}
+
+/// Why a preflight failed.
+fn preflight_failure(pod: &Pod) -> String {
+    let container = pod.containers.iter().find(|container| container.name == names::CONTAINER_PREFLIGHT);
+    let exit = container.and_then(|container| match &container.state {
+        ContainerState::Ended(exit) => Some(exit),
+        _ => container.last_exit.as_ref(),
+    });
+    let trouble = pod.trouble.as_ref().map(super::verdict::sentence);
+    match (trouble, exit) {
+        (Some(trouble), Some(exit)) => format!("{trouble} (last: {})", super::verdict::describe(exit)),
+        (Some(trouble), None) => trouble,
+        (None, Some(exit)) => super::verdict::describe(exit),
+        (None, None) => "the pod failed without saying why".into(),
+    }
+}

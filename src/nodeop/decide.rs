@@ -1,0 +1,197 @@
+//! What a NodeOp needs now: its new status, and the steps that this status permits.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::advance::{Advance, advance};
+use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
+use super::drain::Allowance;
+use super::gate::{self, Gate};
+use super::jobs::{API_VERSION, KIND};
+use super::operation::Operation;
+use super::pending::{self, Others};
+use super::status::Parts;
+use super::{events, order, release, retention, runs};
+use crate::plan::{Decision, NodeReason, StatusWrite, Step};
+use crate::reason::Reason;
+use crate::rollout::RunPolicy;
+use crate::settings::Settings;
+use crate::snapshot::views::Node;
+use crate::snapshot::{Meta, Reference, Resource, Snapshot};
+
+/// Decides one NodeOp. `others` knows what the older operations have and want; `allowance` what they evict.
+pub fn decide<'a>(
+    snapshot: &'a Snapshot,
+    settings: &'a Settings,
+    resource: &'a Resource<NodeOpSpec, NodeOpStatus>,
+    others: &mut Others,
+    allowance: &mut Allowance<'a>,
+) -> Decision {
+    let Resource { meta, spec, status } = resource;
+    if meta.deleting {
+        return untouched(meta, Reason::Deleting, "it is being deleted; what it holds is released when it is gone");
+    }
+    if meta.moved {
+        return untouched(meta, Reason::Moved, "it changed while the round was looking");
+    }
+    let run = runs::current(snapshot, meta, spec, status);
+    let mut op = Operation::new(snapshot, settings, meta, spec, run);
+    let before = gate::gate(snapshot, spec, &op.run.entries, &op.run);
+    op.gate = before.as_ref().map(|gate| gate.reason.clone());
+    let mut next = fly(&op, allowance);
+
+    let gate = gate::gate(snapshot, spec, &next.entries, &op.run);
+    op.gate = gate.as_ref().map(|gate| gate.reason.clone());
+    let targets = targeted(&op, status);
+    next.take(&op, &targets, others);
+    next.follow_up(&op, status);
+    conclude(&op, status, &targets, gate.as_ref(), next)
+}
+
+/// What the entries, steps and reasons become in this round.
+#[derive(Default)]
+struct Next {
+    entries: BTreeMap<String, NodeStatus>,
+    steps: Vec<Step>,
+    reasons: BTreeMap<String, NodeReason>,
+    waiting: BTreeMap<String, NodeReason>,
+}
+
+/// Every node in flight takes its next step; finished ones stay finished.
+fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next {
+    let mut next = Next::default();
+    for (name, entry) in &op.run.entries {
+        if entry.step.is_none() {
+            if entry.is_finished() {
+                next.reasons.insert(name.clone(), finished_reason(entry));
+            }
+            next.entries.insert(name.clone(), entry.clone());
+            continue;
+        }
+        let Advance { entry, steps, reason } = advance(op, name, entry, allowance);
+        next.steps.extend(steps);
+        match entry {
+            Some(entry) => {
+                next.entries.insert(name.clone(), entry);
+                next.reasons.insert(name.clone(), reason);
+            }
+            None => {
+                next.waiting.insert(name.clone(), reason);
+            }
+        }
+    }
+    next
+}
+
+/// The targeted nodes; with runPolicy Once, those that matched when it began.
+fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
+    let mut targets = order::targets(op.snapshot, op.spec, op.settings.node_name.as_deref());
+    let restarted = status.spec_run.is_some_and(|run| run != op.run.spec_run);
+    let begun = op.run.adopted || status.spec_hash.is_some() && !restarted;
+    if begun && op.rollout.run_policy == Some(RunPolicy::Once) {
+        targets.retain(|node| status.node_statuses.contains_key(&node.name));
+    }
+    targets
+}
+
+impl Next {
+    /// Takes nodes that are neither in flight nor done.
+    fn take(&mut self, op: &Operation<'_>, targets: &[&Node], others: &mut Others) {
+        let dropped = std::mem::take(&mut self.waiting);
+        let once = op.rollout.run_policy == Some(RunPolicy::Once);
+        let open = |node: &&&Node| self.entries.get(&node.name).is_none_or(|entry| entry.step.is_none() && !entry.is_finished());
+        let waiting: Vec<&Node> = targets.iter().filter(open).copied().collect();
+        // A claim that was dropped in this round is not taken again in the same: its lock is still on.
+        let (held, free): (Vec<&Node>, Vec<&Node>) = waiting.into_iter().partition(|node| dropped.contains_key(&node.name));
+        let pending = pending::take(op, &free, others);
+        self.steps.extend(pending.claims.iter().flat_map(|(name, entry)| first_steps(op, name, entry)));
+        self.reasons.extend(pending.claims.iter().map(|(name, entry)| (name.clone(), claimed_reason(entry))));
+        self.entries.extend(pending.claims);
+        self.waiting = pending.waiting;
+        for node in held {
+            self.waiting.extend(dropped.get(&node.name).map(|reason| (node.name.clone(), reason.clone())));
+        }
+        if once {
+            for name in self.waiting.keys() {
+                let entry = NodeStatus { phase: NodePhase::Pending, ..NodeStatus::default() };
+                self.entries.entry(name.clone()).or_insert(entry);
+            }
+        }
+        self.reasons.extend(self.waiting.iter().map(|(name, reason)| (name.clone(), reason.clone())));
+        self.reasons.extend(dropped.into_iter().filter(|(name, _)| !self.entries.contains_key(name)));
+    }
+
+    /// Releases, retention and events: what follows from the entries as they will stand.
+    fn follow_up(&mut self, op: &Operation<'_>, before: &NodeOpStatus) {
+        let held = op.snapshot.nodes.values().filter(|node| op.locks(node) || op.has_cordoned(node));
+        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(&node.name))));
+        self.steps.extend(retention::steps(op, &self.entries));
+        if op.run.adopted {
+            return;
+        }
+        for (name, entry) in &self.entries {
+            self.steps.extend(events::steps(op, name, before.node_statuses.get(name), Some(entry)));
+        }
+    }
+}
+
+/// What a claim that was just made does first, in the same round.
+fn first_steps(op: &Operation<'_>, name: &str, entry: &NodeStatus) -> Vec<Step> {
+    advance(op, name, entry, &mut Allowance::new()).steps
+}
+
+fn claimed_reason(entry: &NodeStatus) -> NodeReason {
+    let reason = if entry.phase == NodePhase::Preflight { Reason::PreflightRunning } else { Reason::Locking };
+    NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
+}
+
+/// The reason that a finished entry was given when it finished.
+fn finished_reason(entry: &NodeStatus) -> NodeReason {
+    let fallback = if entry.phase == NodePhase::Completed { Reason::Succeeded } else { Reason::CommandFailed };
+    let reason = Reason::ALL.iter().copied().find(|reason| Some(reason.code()) == entry.reason.as_deref()).unwrap_or(fallback);
+    NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
+}
+
+fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: Option<&Gate>, next: Next) -> Decision {
+    let parts = Parts { op, targets, entries: &next.entries, waiting: &next.waiting, gate };
+    let counts = parts.counts();
+    let summary = parts.summary(counts);
+    let after = parts.status(before, counts, &summary);
+    let subject = reference(op.meta);
+    let status = (after != *before).then(|| StatusWrite {
+        api_version: API_VERSION.into(),
+        of: subject.clone(),
+        resource_version: op.meta.resource_version.clone(),
+        before: json!(before),
+        status: json!(after),
+    });
+    Decision {
+        subject,
+        reason: summary.reason,
+        message: summary.message,
+        settled: summary.settled && next.steps.is_empty() && status.is_none(),
+        failed: summary.failed,
+        status,
+        steps: next.steps,
+        nodes: next.reasons,
+    }
+}
+
+/// A resource for which nothing is decided in this round.
+pub fn untouched(meta: &Meta, reason: Reason, message: &str) -> Decision {
+    Decision {
+        subject: reference(meta),
+        reason,
+        message: message.into(),
+        settled: false,
+        failed: false,
+        status: None,
+        steps: Vec::new(),
+        nodes: BTreeMap::new(),
+    }
+}
+
+fn reference(meta: &Meta) -> Reference {
+    Reference::new(KIND, &meta.namespace, &meta.name, &meta.uid)
+}

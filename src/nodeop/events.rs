@@ -1,0 +1,59 @@
+//! Kubernetes Events about nodes: one when an operation is done with a node, and one when something first blocks it.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::api::{NodePhase, NodeStatus};
+use super::jobs::{API_VERSION, KIND};
+use super::operation::Operation;
+use crate::names;
+use crate::plan::{Action, Step};
+use crate::reason::Reason;
+
+/// The Events that the change from one entry to the next is worth.
+pub fn steps(op: &Operation<'_>, node: &str, before: Option<&NodeStatus>, after: Option<&NodeStatus>) -> Vec<Step> {
+    let Some(after) = after else { return Vec::new() };
+    let settled = |entry: &NodeStatus| matches!(entry.phase, NodePhase::Completed | NodePhase::Failed);
+    const BLOCKERS: [Reason; 2] = [Reason::DrainBlocked, Reason::CannotStart];
+    let blocked = |entry: &NodeStatus| entry.reason.as_ref().is_some_and(|reason| BLOCKERS.iter().any(|blocker| blocker.code() == reason));
+    let kind = if settled(after) && !before.is_some_and(settled) {
+        "settled"
+    } else if blocked(after) && !before.is_some_and(blocked) {
+        "blocked"
+    } else {
+        return Vec::new();
+    };
+    let object = event(op, node, after, kind);
+    vec![op.step(node, Reason::Progressing, "tell what happened", Action::Create { object })]
+}
+
+fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, kind: &str) -> Value {
+    let reason = entry.reason.clone().unwrap_or_default();
+    let message = entry.message.clone().unwrap_or_default();
+    let run = op.run.number.to_string();
+    let suffix = names::suffix(&["event", &op.meta.uid, node, &run, kind], 10);
+    let good = entry.phase == NodePhase::Completed;
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        // The name is the same however often a round is repeated: at most one of each kind per node and run.
+        "metadata": {"name": format!("{}.{suffix}", names::shorten(&op.meta.name, 200)), "namespace": op.meta.namespace},
+        "eventTime": micro_time(op.now()),
+        "reportingController": "rounds",
+        "reportingInstance": "rounds",
+        "action": "RunOnNode",
+        "reason": reason,
+        "type": if good { "Normal" } else { "Warning" },
+        "note": format!("node {node}: {}", super::verdict::clip(&message, 900)),
+        "regarding": {
+            "apiVersion": API_VERSION, "kind": KIND,
+            "name": op.meta.name, "namespace": op.meta.namespace, "uid": op.meta.uid,
+        },
+        "related": {"apiVersion": "v1", "kind": "Node", "name": node, "uid": op.node_reference(node).uid},
+    })
+}
+
+/// An Event's time has microseconds.
+fn micro_time(at: Timestamp) -> String {
+    format!("{at:.6}")
+}

@@ -1,0 +1,140 @@
+//! One NodeOp in one round: what the decisions about its nodes read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::api::{NodeOpSpec, NodeStatus};
+use super::jobs::Claim;
+use super::runs::Run;
+use crate::names;
+use crate::plan::{Action, NodeReason, Step};
+use crate::reason::Reason;
+use crate::rollout::Rollout;
+use crate::settings::Settings;
+use crate::snapshot::views::{Job, Node, Pod};
+use crate::snapshot::{Meta, Reference, Snapshot};
+
+/// A NodeOp, its present run, and what the cluster has of it.
+pub struct Operation<'a> {
+    /// What the round saw.
+    pub snapshot: &'a Snapshot,
+    /// What the runner was told.
+    pub settings: &'a Settings,
+    /// Its metadata.
+    pub meta: &'a Meta,
+    /// Its spec.
+    pub spec: &'a NodeOpSpec,
+    /// Its rollout block, defaults filled in.
+    pub rollout: Rollout,
+    /// The present run.
+    pub run: Run,
+    /// Why nothing new may start, if so.
+    pub gate: Option<NodeReason>,
+    jobs: BTreeMap<&'a str, Vec<&'a Job>>,
+    pods: BTreeMap<&'a str, Vec<&'a Pod>>,
+}
+
+impl<'a> Operation<'a> {
+    /// Gathers what the snapshot has of a NodeOp.
+    pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run) -> Self {
+        let mut jobs: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
+        for job in snapshot.jobs.iter().filter(|job| job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid)) {
+            jobs.entry(&job.node).or_default().push(job);
+        }
+        let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
+        for pod in snapshot.pods.iter().filter(|pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid)) {
+            pods.entry(&pod.node).or_default().push(pod);
+        }
+        Self { snapshot, settings, meta, spec, rollout: spec.rollout(), run, gate: None, jobs, pods }
+    }
+
+    /// The snapshot's time.
+    pub fn now(&self) -> Timestamp {
+        self.snapshot.now
+    }
+
+    /// The value of a lock held by this operation.
+    pub fn holder(&self) -> String {
+        self.meta.holder()
+    }
+
+    /// The Jobs of this operation on a node.
+    pub fn jobs_on(&self, node: &str) -> &[&'a Job] {
+        self.jobs.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// All Jobs of this operation.
+    pub fn jobs(&self) -> impl Iterator<Item = &'a Job> {
+        self.jobs.values().flatten().copied()
+    }
+
+    /// All Pods of this operation.
+    pub fn pods(&self) -> impl Iterator<Item = &'a Pod> {
+        self.pods.values().flatten().copied()
+    }
+
+    /// The Pods of a Job, in the order of their names.
+    pub fn pods_of(&self, job_uid: &str, node: &str) -> Vec<&'a Pod> {
+        let pods = self.pods.get(node).map_or(&[][..], Vec::as_slice);
+        pods.iter().copied().filter(|pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == job_uid)).collect()
+    }
+
+    /// Whether a pod of this operation may still do something on a node.
+    pub fn has_live_pod(&self, node: &str) -> bool {
+        self.pods.get(node).is_some_and(|pods| pods.iter().any(|pod| !pod.is_terminal()))
+    }
+
+    /// Whether a Job of this operation runs, or may run, on a node.
+    pub fn has_live_job(&self, node: &str) -> bool {
+        self.jobs_on(node).iter().any(|job| !job.suspended && !job.is_finished())
+    }
+
+    /// Whether a node carries this operation's lock.
+    pub fn locks(&self, node: &Node) -> bool {
+        node.lock.as_ref().is_some_and(|lock| lock.value == self.holder())
+    }
+
+    /// Whether a node carries this operation's mark that it is cordoned.
+    pub fn has_cordoned(&self, node: &Node) -> bool {
+        node.cordoned_by.as_ref().is_some_and(|holder| holder.value == self.holder())
+    }
+
+    /// The nodes that count against the budget: unfinished claims, live Jobs, live pods, and locks that are still on.
+    ///
+    /// A node whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
+    pub fn in_flight(&self) -> BTreeSet<&str> {
+        let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| node.as_str());
+        let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(|node| self.has_live_job(node) || self.has_live_pod(node));
+        let locked = self.snapshot.nodes.values().filter(|node| self.locks(node)).map(|node| node.name.as_str());
+        let given_up = |node: &str| {
+            self.run
+                .entries
+                .get(node)
+                .is_some_and(|entry| entry.is_finished() && entry.reason.as_deref() == Some(Reason::NodeTimeout.code()))
+        };
+        claims.chain(live.chain(locked).filter(|node| !given_up(node))).collect()
+    }
+
+    /// The claim that an entry speaks of.
+    pub fn claim(&self, node: &'a Node, entry: &NodeStatus) -> Claim<'a> {
+        Claim { meta: self.meta, spec: self.spec, node, run: entry.run.unwrap_or(1), attempt: entry.attempt.unwrap_or(0) }
+    }
+
+    /// A reference to a node.
+    pub fn node_reference(&self, name: &str) -> Reference {
+        let uid = self.snapshot.nodes.get(name).map_or("", |node| node.uid.as_str());
+        Reference::new("Node", "", name, uid)
+    }
+
+    /// A step about a node.
+    pub fn step(&self, node: &str, reason: Reason, message: impl Into<String>, action: Action) -> Step {
+        Step { subject: self.node_reference(node), reason, message: message.into(), actions: vec![action] }
+    }
+
+    /// How many seconds have gone since a moment; never negative, for clocks jump.
+    pub fn seconds_since(&self, since: Option<&Time>) -> i64 {
+        since.map_or(0, |since| self.now().duration_since(since.0).as_secs().max(0))
+    }
+}

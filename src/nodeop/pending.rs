@@ -1,0 +1,121 @@
+//! Which nodes are taken next, and why the others are not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::api::{NodePhase, NodeStatus, NodeStep};
+use super::operation::Operation;
+use crate::names;
+use crate::plan::NodeReason;
+use crate::reason::Reason;
+use crate::snapshot::views::Node;
+
+/// Most nodes that one operation has in flight at a time, whatever its concurrency: each holds uids in the status.
+pub const WAVE: usize = 2000;
+
+/// What the operations before this one in the round have, or want.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// Nodes in flight, with the uid and path of the operation.
+    pub in_flight: BTreeMap<String, (String, String)>,
+    /// Nodes that an older operation is going to take, with its path.
+    pub wanted: BTreeMap<String, String>,
+}
+
+/// Which of the waiting nodes are taken, and a reason for each of the others.
+#[derive(Debug, Default)]
+pub struct Pending {
+    /// New claims.
+    pub claims: BTreeMap<String, NodeStatus>,
+    /// Why the others wait.
+    pub waiting: BTreeMap<String, NodeReason>,
+}
+
+/// Takes nodes in order while slots are free.
+pub fn take(op: &Operation<'_>, nodes: &[&Node], others: &mut Others) -> Pending {
+    let in_flight: BTreeSet<&str> = op.in_flight();
+    let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(WAVE).min(WAVE);
+    let mut free = limit.saturating_sub(in_flight.len());
+    let mut pending = Pending::default();
+    for node in nodes {
+        let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
+        if let Some(reason) = obstacle {
+            pending.waiting.insert(node.name.clone(), reason);
+            continue;
+        }
+        others.wanted.entry(node.name.clone()).or_insert_with(|| op.meta.path());
+        if free == 0 {
+            let message = format!("{} of {limit} slots are taken", in_flight.len() + pending.claims.len());
+            pending.waiting.insert(node.name.clone(), NodeReason { reason: Reason::WaitingForSlot, message });
+            continue;
+        }
+        free -= 1;
+        pending.claims.insert(node.name.clone(), claim(op, node));
+    }
+    pending
+}
+
+/// A new claim; it stands in the status before anything happens to the node.
+fn claim(op: &Operation<'_>, node: &Node) -> NodeStatus {
+    let now = Some(Time(op.now()));
+    let (step, phase, reason) = match op.spec.preflight {
+        Some(_) => (NodeStep::Preflight, NodePhase::Preflight, Reason::PreflightRunning),
+        None => (NodeStep::Locking, NodePhase::Pending, Reason::Locking),
+    };
+    NodeStatus {
+        phase,
+        message: Some(if op.spec.preflight.is_some() { "Preflight in progress".into() } else { "the lock is being taken".into() }),
+        reboot_status: Some("not-requested".into()),
+        last_updated: now.clone(),
+        step: Some(step),
+        step_since: now.clone(),
+        reason: Some(reason.code().into()),
+        reason_since: now,
+        node_uid: Some(node.uid.clone()),
+        run: Some(op.run.number),
+        ..NodeStatus::default()
+    }
+}
+
+/// What of this very operation is still on the node.
+fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
+    if op.has_live_job(&node.name) {
+        let message = "a Job of this operation that its status does not name is still running there".into();
+        return Some(NodeReason { reason: Reason::OtherJobRunning, message });
+    }
+    (op.locks(node) || op.has_live_pod(&node.name))
+        .then(|| NodeReason { reason: Reason::WaitingForLastRun, message: "the last run is still being taken off the node".into() })
+}
+
+/// Why the node cannot be taken, whoever asks.
+pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
+    let because = |reason, message: String| Some(NodeReason { reason, message });
+    if node.deleting {
+        return because(Reason::NodeDeleting, "the node object is being deleted".into());
+    }
+    if !node.ready {
+        return because(Reason::NotReady, "the node is not Ready; it is started when it is".into());
+    }
+    if let Some(lock) = node.lock.as_ref().filter(|_| !op.locks(node)) {
+        return because(Reason::WaitingForOther, format!("{} holds the node", lock.path()));
+    }
+    if !op.spec.cordons() {
+        return None;
+    }
+    if let Some(holder) = node.cordoned_by.as_ref().filter(|_| !op.has_cordoned(node)) {
+        return because(Reason::WaitingForOther, format!("{} has cordoned the node and not let go of it", holder.path()));
+    }
+    let manager = names::node_manager(&op.meta.uid);
+    let stranger = node.cordon_managers.iter().find(|name| !node.unschedulable && **name != manager);
+    stranger.and_then(|stranger| because(Reason::CordonConflict, format!("field manager {stranger} holds spec.unschedulable: false")))
+}
+
+/// Another operation is on the node, or goes first.
+fn other(op: &Operation<'_>, node: &Node, others: &Others) -> Option<NodeReason> {
+    if let Some((_, path)) = others.in_flight.get(&node.name).filter(|(uid, _)| *uid != op.meta.uid) {
+        return Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} is on the node") });
+    }
+    let path = others.wanted.get(&node.name)?;
+    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} is older and goes first") })
+}

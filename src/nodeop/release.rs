@@ -1,0 +1,59 @@
+//! Takes the lock, and the cordon with it, off nodes that the operation is done with.
+//!
+//! Nothing about this is stored: a node that carries our lock or cordon without a claim that needs it is released,
+//! whatever led there.
+
+use super::api::{NodePhase, NodeStatus, NodeStep};
+use super::operation::Operation;
+use crate::names;
+use crate::plan::{Action, NodeApply, Step};
+use crate::reason::Reason;
+use crate::snapshot::Reference;
+use crate::snapshot::views::Node;
+
+/// The step that releases a node, if there is something to release and nothing of the operation runs there any more.
+pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Option<Step> {
+    let held = entry.is_some_and(|entry| entry.step.is_some_and(|step| step < NodeStep::Releasing));
+    if held || is_released(op, node, entry) || op.has_live_pod(&node.name) || op.has_live_job(&node.name) {
+        return None;
+    }
+    let keep = keeps_cordon(op, node, entry);
+    let apply = NodeApply {
+        node: Reference::new("Node", "", &node.name, &node.uid),
+        resource_version: node.resource_version.clone(),
+        manager: names::node_manager(&op.meta.uid),
+        lock: None,
+        cordon: keep.then(|| op.holder()),
+        force: false,
+    };
+    let message = if keep { "let go of the node, which stays cordoned" } else { "let go of the node" };
+    Some(op.step(&node.name, Reason::Releasing, message, Action::ApplyNode(apply)))
+}
+
+/// Whether nothing of ours is on the node that is not to stay there. What stands under another field manager (a person
+/// copied it, or the existing operator put it there) is not ours to give up.
+pub fn is_released(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> bool {
+    let manager = names::node_manager(&op.meta.uid);
+    let ours = |holder: &crate::snapshot::views::Holder| holder.manager.is_empty() || holder.manager == manager;
+    let lock = op.locks(node) && node.lock.as_ref().is_some_and(ours);
+    let cordon = op.has_cordoned(node) && node.cordoned_by.as_ref().is_some_and(ours);
+    !lock && (!cordon || keeps_cordon(op, node, entry))
+}
+
+/// Whether the cordon outlives the operation: the command failed and the user did not ask for uncordonOnFailure, or a
+/// person asked to keep it. Where nothing ran, the node is given back as it was.
+fn keeps_cordon(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> bool {
+    if !op.has_cordoned(node) || !node.unschedulable {
+        return false;
+    }
+    if node.keep_cordoned {
+        return true;
+    }
+    const RAN: [Reason; 3] = [Reason::CommandFailed, Reason::JobLost, Reason::NodeTimeout];
+    let failed = entry.is_some_and(|entry| {
+        entry.phase == NodePhase::Failed
+            && entry.job_name.is_some()
+            && entry.reason.as_ref().is_some_and(|reason| RAN.iter().any(|ran| ran.code() == reason))
+    });
+    failed && op.spec.cordons() && !op.spec.uncordon_on_failure.unwrap_or(false)
+}

@@ -1,0 +1,55 @@
+//! What becomes of Jobs and preflight Pods that are done with: they stay as the record until something newer takes their
+//! place, or for as long as the user said.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::api::{NodeStatus, NodeStep};
+use super::operation::Operation;
+use crate::names;
+use crate::plan::{Action, Step};
+use crate::reason::Reason;
+use crate::snapshot::Reference;
+use crate::snapshot::views::Job;
+
+/// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
+pub fn steps(op: &Operation<'_>, entries: &BTreeMap<String, NodeStatus>) -> Vec<Step> {
+    let jobs = op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(&job.node)));
+    let pods = op.pods().filter(|pod| pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
+    let pods = pods.filter_map(|pod| {
+        let running = entries.get(&pod.node).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));
+        (!running).then(|| {
+            let what = Reference::new("Pod", &pod.namespace, &pod.name, &pod.uid);
+            let delete = Action::Delete { what, resource_version: None, grace_seconds: Some(0) };
+            op.step(&pod.node, Reason::Superseded, "remove the preflight pod, its verdict is recorded", delete)
+        })
+    });
+    jobs.chain(pods).collect()
+}
+
+fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option<Step> {
+    let what = || Reference::new("Job", &job.namespace, &job.name, &job.uid);
+    let named = entry.is_some_and(|entry| match entry.step {
+        // Made, but not in the claim yet: adopted in the next round.
+        Some(NodeStep::Starting) => true,
+        _ => entry.job_uid.as_ref() == Some(&job.uid),
+    });
+    if job.suspended && !job.is_finished() && !named && job.run.is_some() {
+        // It has never run and never will. Bound to the resourceVersion: had anybody let it run meanwhile, it stays.
+        let delete = Action::Delete { what: what(), resource_version: Some(job.resource_version.clone()), grace_seconds: None };
+        return Some(op.step(&job.node, Reason::Superseded, "remove a Job that no status names", delete));
+    }
+    if !job.is_finished() || named {
+        return None;
+    }
+    let newer = op.jobs_on(&job.node).iter().any(|other| !other.suspended && (other.created, &other.name) > (job.created, &job.name));
+    if newer && job.run.is_some() {
+        let delete = Action::Delete { what: what(), resource_version: None, grace_seconds: None };
+        return Some(op.step(&job.node, Reason::Superseded, "remove the Job of an earlier run", delete));
+    }
+    let recorded = entry.is_some_and(NodeStatus::is_finished);
+    let seconds = op.rollout.job_ttl_seconds.filter(|seconds| recorded && job.ttl_seconds != Some(*seconds))?;
+    let patch = json!({"spec": {"ttlSecondsAfterFinished": seconds}});
+    Some(op.step(&job.node, Reason::Completed, "let the Job expire", Action::Patch { what: what(), patch }))
+}

@@ -1,0 +1,135 @@
+//! A claim whose command is about to run, runs, or ran: from the Job's POST to its verdict.
+
+use super::advance::{Advance, Place};
+use super::api::{NodePhase, NodeStep};
+use super::verdict::{self, Verdict};
+use crate::plan::Action;
+use crate::reason::Reason;
+use crate::snapshot::Reference;
+use crate::snapshot::views::{Job, Node};
+
+/// How often a Job may fail without its pod being admitted on the node.
+const MAX_ATTEMPTS: i64 = 3;
+
+/// Moves on to the start; the Job is made in the same round, after that is recorded.
+pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
+    let mut advance = place.go(NodeStep::Starting, NodePhase::Pending, Reason::Starting, message);
+    advance.steps.push(create(place, node));
+    advance
+}
+
+/// The Job is made suspended, and adopted: only when its uid stands in the claim may it run.
+pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
+    let name = place.op.claim(node, place.entry).job_name();
+    let job = place.op.jobs_on(&node.name).iter().find(|job| job.name == name && job.namespace == place.op.meta.namespace);
+    match job {
+        Some(job) if job.deleting => place.stay(Reason::Starting, "an earlier Job of this name is still being removed"),
+        Some(job) => {
+            let mut advance = place.go(NodeStep::Running, NodePhase::Running, Reason::Running, "Job is running");
+            if let Some(entry) = &mut advance.entry {
+                entry.job_name = Some(job.name.clone());
+                entry.job_uid = Some(job.uid.clone());
+            }
+            advance.steps.push(place.unsuspend(job));
+            advance
+        }
+        None if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
+        None => {
+            // What the server said against the Job the last time stands until it takes it.
+            let mut advance = match place.entry.reason.as_deref() == Some(Reason::CannotStart.code()) {
+                true => place.stay(Reason::CannotStart, place.entry.message.as_deref().unwrap_or_default()),
+                false => place.stay(Reason::Starting, place.entry.message.as_deref().unwrap_or_default()),
+            };
+            advance.steps.push(create(place, node));
+            advance
+        }
+    }
+}
+
+fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> crate::plan::Step {
+    let object = place.op.claim(node, place.entry).job(place.op.settings);
+    place.step(Reason::Starting, "make the Job, suspended", Action::Create { object })
+}
+
+/// The Job may run: what has become of it?
+pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
+    let Some(job) = named_job(place) else { return without_job(place) };
+    let pods = place.op.pods_of(&job.uid, place.name);
+    match verdict::of(job, &pods, node.ready) {
+        Verdict::Succeeded => place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully"),
+        Verdict::Failed(message) => place.fail(Reason::CommandFailed, &format!("Job failed: {message}")),
+        Verdict::NeverRan(message) => try_again(place, node, &message),
+        Verdict::Underway(..) if job.deleting => place.stay(Reason::Running, "the Job is being deleted by somebody else"),
+        Verdict::Underway(reason, message) if place.timed_out() => {
+            place.cancel(Reason::NodeTimeout, &format!("its time was up ({reason}: {message})"))
+        }
+        Verdict::Underway(reason, message) => {
+            let message = keep_pull_trouble(place, reason, message);
+            let mut advance = place.stay(reason, &message);
+            if job.suspended {
+                advance.steps.push(place.unsuspend(job));
+            }
+            advance
+        }
+    }
+}
+
+/// The node is gone: what its pods told last still counts.
+pub fn without_node(place: &Place<'_, '_>, message: &str) -> Advance {
+    let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
+    if verdict::succeeded_before_the_job_went(&pods) || named_job(place).is_some_and(|job| job.complete) {
+        return place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+    }
+    let mut advance = place.fail(Reason::NodeGone, &format!("{message} while the command was on it"));
+    if let Some(job) = named_job(place).filter(|job| !job.deleting) {
+        let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
+        let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
+        advance.steps.push(place.step(Reason::NodeGone, "remove the Job", delete));
+    }
+    advance
+}
+
+/// The kubelet never admitted a pod: nothing ran, so another Job may try, three times in all.
+fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
+    let attempt = place.entry.attempt.unwrap_or(0) + 1;
+    if attempt >= MAX_ATTEMPTS {
+        return place.fail(Reason::NotAdmitted, &format!("no pod was admitted in {MAX_ATTEMPTS} attempts; last: {message}"));
+    }
+    let mut again = place.entry.clone();
+    again.attempt = Some(attempt);
+    again.job_uid = None;
+    again.job_name = None;
+    let place = Place { op: place.op, name: place.name, entry: &again };
+    go_start(&place, node, &format!("the pod was not admitted: {message}"))
+}
+
+/// The Job that the claim names is not there.
+fn without_job(place: &Place<'_, '_>) -> Advance {
+    let uid = place.entry.job_uid.as_deref().unwrap_or_default();
+    let name = place.entry.job_name.as_deref().unwrap_or_default();
+    if verdict::succeeded_before_the_job_went(&place.op.pods_of(uid, place.name)) {
+        return place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully; the Job itself was deleted");
+    }
+    let adopted_without = place.entry.job_uid.is_none();
+    if !adopted_without && !place.op.snapshot.is_absent(&Reference::new("Job", &place.op.meta.namespace, name, uid)) {
+        return place.stay(Reason::Running, place.entry.message.as_deref().unwrap_or_default());
+    }
+    if place.op.has_live_pod(place.name) {
+        return place.stay(Reason::JobLost, "the Job was deleted; its pod still ends");
+    }
+    place.fail(Reason::JobLost, &format!("Job {name} was deleted before its result was known"))
+}
+
+/// The Job by the uid that the claim names.
+fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
+    place.op.jobs_on(place.name).iter().copied().find(|job| Some(&job.uid) == place.entry.job_uid.as_ref())
+}
+
+/// The kubelet alternates between two words for one failed pull; the first stands, so that nothing is written for it.
+fn keep_pull_trouble(place: &Place<'_, '_>, reason: Reason, message: String) -> String {
+    let is_pull = |text: &str| text.contains("ErrImagePull") || text.contains("ImagePullBackOff");
+    match place.entry.message.as_deref() {
+        Some(before) if reason == Reason::CannotStart && is_pull(before) && is_pull(&message) => before.to_string(),
+        _ => message,
+    }
+}

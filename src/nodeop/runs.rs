@@ -1,0 +1,120 @@
+//! Which run of an operation this is: edits, tokens, and what the existing operator has done before us.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
+use super::spec_hash::spec_hash;
+use crate::names;
+use crate::rollout::RunPolicy;
+use crate::snapshot::{Meta, Snapshot, views::Node};
+
+/// The run that the present spec and tokens ask for, and the entries that still count in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Counter: every start, edit, re-run and retry has a number of its own.
+    pub number: i64,
+    /// The run in which the present spec was first executed: a result of an older one does not count any more.
+    pub spec_run: i64,
+    /// Hash of the present spec.
+    pub spec_hash: String,
+    /// Token of the re-run that has been answered.
+    pub rerun: Option<String>,
+    /// Token of the retry that has been answered.
+    pub retry_failed: Option<String>,
+    /// When the run began.
+    pub started_at: Time,
+    /// Whether this round begins it.
+    pub is_new: bool,
+    /// Whether the status was written by the existing operator.
+    pub adopted: bool,
+    /// The entries of the status that still count.
+    pub entries: BTreeMap<String, NodeStatus>,
+}
+
+/// Compares the spec and the tokens with what the status has recorded.
+pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &NodeOpStatus) -> Run {
+    let token = |key: &str| meta.annotations.get(key).filter(|token| !token.is_empty()).cloned();
+    let mut run = Run {
+        number: status.run.unwrap_or(1),
+        spec_run: status.spec_run.unwrap_or(1),
+        spec_hash: spec_hash(spec),
+        rerun: token(names::ANNOTATION_RERUN).or_else(|| status.rerun.clone()),
+        retry_failed: token(names::ANNOTATION_RETRY_FAILED).or_else(|| status.retry_failed.clone()),
+        started_at: status.started_at.clone().unwrap_or(Time(snapshot.now)),
+        is_new: false,
+        adopted: false,
+        entries: status.node_statuses.clone(),
+    };
+    if status.spec_hash.is_none() {
+        run.is_new = true;
+        run.adopted = status.phase.is_some() || !run.entries.is_empty();
+        if run.adopted {
+            run.entries = adopt(snapshot, meta, run.entries);
+        }
+        return run;
+    }
+    let policy = spec.rollout().run_policy.unwrap_or_default();
+    let edited = status.spec_hash.as_deref() != Some(&run.spec_hash) && policy == RunPolicy::OnChange;
+    if edited || run.rerun != status.rerun {
+        run.begin(snapshot);
+        run.spec_run = run.number;
+        run.entries.retain(|_, entry| !entry.is_finished());
+    } else if run.retry_failed != status.retry_failed {
+        run.begin(snapshot);
+        run.entries.retain(|_, entry| !(entry.is_finished() && entry.phase == NodePhase::Failed));
+    }
+    if policy == RunPolicy::OnChange {
+        run.entries.retain(|name, entry| !is_recreated(entry, snapshot.nodes.get(name), status.started_at.as_ref()));
+    }
+    run
+}
+
+impl Run {
+    fn begin(&mut self, snapshot: &Snapshot) {
+        self.number += 1;
+        self.started_at = Time(snapshot.now);
+        self.is_new = true;
+    }
+
+    /// Whether what this entry ran, or was going to run, is not what the spec says now.
+    pub fn is_outdated(&self, entry: &NodeStatus) -> bool {
+        entry.run.is_some_and(|run| run < self.spec_run)
+    }
+}
+
+/// Whether the node is another one than the one that finished under its name. Finished entries hold no uid (ten thousand
+/// of them must fit into one object); a node that was created after the entry was written is another one. Compact
+/// entries have no time of their own and are only written for nodes that are older than the run.
+fn is_recreated(entry: &NodeStatus, node: Option<&Node>, started_at: Option<&Time>) -> bool {
+    let Some(created) = node.and_then(|node| node.created) else { return false };
+    let written = entry.last_updated.as_ref().or(started_at);
+    entry.is_finished() && written.is_some_and(|written| created > written.0)
+}
+
+/// What the existing operator has recorded counts as having run the present spec. What it has running is awaited; what
+/// it had only begun (a preflight, which changes nothing) is begun again.
+fn adopt(snapshot: &Snapshot, meta: &Meta, entries: BTreeMap<String, NodeStatus>) -> BTreeMap<String, NodeStatus> {
+    entries.into_iter().filter_map(|(node, entry)| Some((node.clone(), adopt_entry(snapshot, meta, &node, entry)?))).collect()
+}
+
+fn adopt_entry(snapshot: &Snapshot, meta: &Meta, node: &str, mut entry: NodeStatus) -> Option<NodeStatus> {
+    match entry.phase {
+        NodePhase::Completed | NodePhase::Failed => Some(entry),
+        NodePhase::Preflight => None,
+        NodePhase::Pending | NodePhase::Running => {
+            let job_name = entry.job_name.clone()?;
+            let job = snapshot.jobs.iter().find(|job| {
+                job.namespace == meta.namespace && job.name == job_name && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid)
+            });
+            entry.phase = NodePhase::Running;
+            entry.step = Some(NodeStep::Running);
+            entry.step_since = Some(Time(snapshot.now));
+            entry.run = Some(1);
+            entry.job_uid = job.map(|job| job.uid.clone());
+            entry.node_uid = snapshot.nodes.get(node).map(|node| node.uid.clone());
+            Some(entry)
+        }
+    }
+}

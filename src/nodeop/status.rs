@@ -1,0 +1,228 @@
+//! The status of a NodeOp: phase, counts, conditions and one sentence, from its nodes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
+use super::gate::Gate;
+use super::operation::Operation;
+use crate::names;
+use crate::plan::NodeReason;
+use crate::reason::Reason;
+use crate::snapshot::views::Node;
+
+/// From this many entries on, those of finished nodes are kept compact: ten thousand must fit into one object.
+const COMPACT_FROM: usize = 1500;
+
+/// What a status is made of.
+pub struct Parts<'p, 'a> {
+    /// The operation.
+    pub op: &'p Operation<'a>,
+    /// The nodes that the operation targets.
+    pub targets: &'p [&'a Node],
+    /// The entries as they will stand.
+    pub entries: &'p BTreeMap<String, NodeStatus>,
+    /// Why the other nodes wait.
+    pub waiting: &'p BTreeMap<String, NodeReason>,
+    /// Why nothing new starts, if so.
+    pub gate: Option<&'p Gate>,
+}
+
+/// Where the operation stands: what its conditions, its phase and a decision say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The phase.
+    pub phase: Phase,
+    /// The code.
+    pub reason: Reason,
+    /// One sentence.
+    pub message: String,
+    /// It will not change any more by itself.
+    pub settled: bool,
+    /// A node failed, or it cannot be carried out.
+    pub failed: bool,
+    /// Ready, Reconciling, Stalled.
+    pub conditions: [(&'static str, &'static str); 3],
+}
+
+impl Parts<'_, '_> {
+    /// How many nodes stand where.
+    pub fn counts(&self) -> NodeCounts {
+        let mut counts = NodeCounts::default();
+        let targeted = |name: &str| self.targets.iter().any(|node| node.name == name);
+        let many = self.targets.len() > 64;
+        let names: std::collections::BTreeSet<&str> =
+            if many { self.targets.iter().map(|node| node.name.as_str()).collect() } else { Default::default() };
+        let is_target = |name: &str| if many { names.contains(name) } else { targeted(name) };
+        for (name, entry) in self.entries {
+            match (entry.step, entry.phase) {
+                (Some(_), _) => counts.in_flight += 1,
+                (None, NodePhase::Completed) if is_target(name) => counts.completed += 1,
+                (None, NodePhase::Failed) => counts.failed += 1,
+                _ => {}
+            }
+        }
+        counts.pending = i64::try_from(self.waiting.len()).unwrap_or(i64::MAX);
+        counts.total = counts.in_flight + counts.completed + counts.failed + counts.pending;
+        counts
+    }
+
+    /// Where the operation stands.
+    pub fn summary(&self, counts: NodeCounts) -> Summary {
+        const DONE: [(&str, &str); 3] = [("Ready", "True"), ("Reconciling", "False"), ("Stalled", "False")];
+        const UNDERWAY: [(&str, &str); 3] = [("Ready", "False"), ("Reconciling", "True"), ("Stalled", "False")];
+        const STALLED: [(&str, &str); 3] = [("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True")];
+        const SUSPENDED: [(&str, &str); 3] = [("Ready", "Unknown"), ("Reconciling", "False"), ("Stalled", "False")];
+        let begun = counts.in_flight + counts.completed + counts.failed > 0;
+        let open = if begun { Phase::Running } else { Phase::Pending };
+        let make =
+            |phase, reason, message: String, settled, failed, conditions| Summary { phase, reason, message, settled, failed, conditions };
+        if counts.in_flight > 0 {
+            let (reason, message) = self.in_flight_reason(counts);
+            return make(Phase::Running, reason, message, false, counts.failed > 0, UNDERWAY);
+        }
+        if let Some(gate) = self.gate.filter(|gate| gate.stalled) {
+            return make(open, gate.reason.reason, gate.reason.message.clone(), true, true, STALLED);
+        }
+        let stopped = self.gate.is_some_and(|gate| gate.reason.reason == Reason::StoppedOnFailure);
+        if counts.failed > 0 && (counts.pending == 0 || stopped) {
+            let message = format!("{} of {} nodes failed: {}", counts.failed, counts.total, self.failed_nodes());
+            return make(Phase::Failed, Reason::NodesFailed, message, true, true, STALLED);
+        }
+        if counts.pending > 0 {
+            let first = self.gate.map(|gate| &gate.reason).or_else(|| self.first_waiting());
+            let (reason, message) = first.map_or((Reason::Progressing, String::new()), |why| (why.reason, why.message.clone()));
+            let suspended = reason == Reason::Suspended;
+            let message = format!("{} of {} nodes wait: {message}", counts.pending, counts.total);
+            return make(open, reason, message, suspended, false, if suspended { SUSPENDED } else { UNDERWAY });
+        }
+        if counts.total > 0 {
+            return make(Phase::Completed, Reason::Completed, format!("all {} nodes are done", counts.total), true, false, DONE);
+        }
+        match self.unlabelled() {
+            0 => make(Phase::Completed, Reason::NoMatchingNodes, "the selector matches no node".into(), true, false, DONE),
+            nodes => {
+                let message = format!("the selector matches no node; {nodes} nodes do not carry {} yet", names::LABEL_MANAGED);
+                make(Phase::Pending, Reason::NoMatchingNodes, message, false, false, UNDERWAY)
+            }
+        }
+    }
+
+    /// The whole status.
+    pub fn status(&self, before: &NodeOpStatus, counts: NodeCounts, summary: &Summary) -> NodeOpStatus {
+        let op = self.op;
+        let once_settled = summary.settled && matches!(summary.phase, Phase::Completed | Phase::Failed);
+        let mut status = NodeOpStatus {
+            observed_generation: Some(op.meta.generation),
+            phase: Some(summary.phase),
+            message: Some(summary.message.clone()),
+            progress: Some(format!("{}/{}", counts.completed + counts.failed, counts.total)),
+            current: self.current(summary),
+            nodes: Some(counts),
+            conditions: self.conditions(before, summary),
+            node_statuses: self.compacted(),
+            spec_hash: Some(op.run.spec_hash.clone()),
+            run: Some(op.run.number),
+            spec_run: Some(op.run.spec_run),
+            rerun: op.run.rerun.clone(),
+            retry_failed: op.run.retry_failed.clone(),
+            started_at: Some(op.run.started_at.clone()),
+            completed_at: once_settled.then(|| before.completed_at.clone().filter(|_| !op.run.is_new).unwrap_or(Time(op.now()))),
+            last_updated: before.last_updated.clone(),
+        };
+        if status != *before {
+            status.last_updated = Some(Time(op.now()));
+        }
+        status
+    }
+
+    /// Why nodes in flight are where they are: what blocks comes first.
+    fn in_flight_reason(&self, counts: NodeCounts) -> (Reason, String) {
+        const BLOCKERS: [Reason; 3] = [Reason::DrainBlocked, Reason::CannotStart, Reason::NotReady];
+        let blocked = BLOCKERS.iter().find_map(|blocker| {
+            let (node, entry) =
+                self.entries.iter().find(|(_, entry)| entry.step.is_some() && entry.reason.as_deref() == Some(blocker.code()))?;
+            Some((*blocker, format!("node {node}: {}", entry.message.as_deref().unwrap_or_default())))
+        });
+        blocked.unwrap_or_else(|| {
+            let done = counts.completed + counts.failed;
+            (Reason::Progressing, format!("{} of {} nodes in flight, {done} done", counts.in_flight, counts.total))
+        })
+    }
+
+    /// The first node that waits, in the order in which nodes are taken.
+    fn first_waiting(&self) -> Option<&NodeReason> {
+        self.targets.iter().find_map(|node| self.waiting.get(&node.name))
+    }
+
+    fn failed_nodes(&self) -> String {
+        let failed: Vec<String> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.step.is_none() && entry.phase == NodePhase::Failed)
+            .map(|(node, entry)| format!("{node} ({})", entry.message.as_deref().or(entry.reason.as_deref()).unwrap_or("no message")))
+            .collect();
+        match failed.len() {
+            0..=3 => failed.join("; "),
+            more => format!("{}; and {} more", failed[..3].join("; "), more - 3),
+        }
+    }
+
+    /// The column "Now".
+    fn current(&self, summary: &Summary) -> Option<String> {
+        let mut flying: Vec<(&String, &NodeStatus)> = self.entries.iter().filter(|(_, entry)| entry.step.is_some()).collect();
+        flying.sort_by_key(|(name, entry)| (entry.reason.as_deref() == Some(Reason::Releasing.code()), *name));
+        let Some((name, entry)) = flying.first() else {
+            return (!summary.settled || summary.failed).then(|| summary.reason.to_string());
+        };
+        let step = entry.step.map_or_else(String::new, |step| format!("{step:?}"));
+        let reason = entry.reason.as_deref().filter(|reason| *reason != step && entry.step != Some(NodeStep::Releasing));
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        let more = if flying.len() > 1 { format!(" +{}", flying.len() - 1) } else { String::new() };
+        Some(format!("{name}: {step}{reason}{more}"))
+    }
+
+    fn conditions(&self, before: &NodeOpStatus, summary: &Summary) -> Vec<Condition> {
+        let make = |(type_, status): &(&str, &str)| {
+            let since = before.conditions.iter().find(|condition| condition.type_ == *type_ && condition.status == *status);
+            Condition {
+                type_: (*type_).into(),
+                status: (*status).into(),
+                reason: summary.reason.code().into(),
+                message: summary.message.clone(),
+                observed_generation: Some(self.op.meta.generation),
+                last_transition_time: since.map_or(Time(self.op.now()), |condition| condition.last_transition_time.clone()),
+            }
+        };
+        summary.conditions.iter().map(make).collect()
+    }
+
+    fn compacted(&self) -> BTreeMap<String, NodeStatus> {
+        if self.entries.len() < COMPACT_FROM {
+            return self.entries.clone();
+        }
+        let started = self.op.run.started_at.0;
+        let old = |name: &str| self.op.snapshot.nodes.get(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
+        let compact = |(name, entry): (&String, &NodeStatus)| {
+            let entry = match (entry.step, entry.phase) {
+                (None, NodePhase::Completed) if old(name) => NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() },
+                (Some(_), _) => NodeStatus { message: None, last_updated: None, reboot_status: None, ..entry.clone() },
+                _ => entry.clone(),
+            };
+            (name.clone(), entry)
+        };
+        self.entries.iter().map(compact).collect()
+    }
+
+    /// Nodes that nobody has looked at yet, if the selector asks for what such a look would tell.
+    fn unlabelled(&self) -> usize {
+        let Some(selector) = &self.op.spec.node_selector else { return 0 };
+        let ours = |key: &String| key.starts_with("kairos.io/");
+        let asks = selector.match_labels.keys().any(ours) || selector.match_expressions.iter().any(|requirement| ours(&requirement.key));
+        if !asks {
+            return 0;
+        }
+        self.op.snapshot.nodes.values().filter(|node| !node.labels.contains_key(names::LABEL_MANAGED)).count()
+    }
+}
