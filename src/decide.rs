@@ -3,10 +3,10 @@
 use crate::nodeop;
 use crate::nodeop::drain::Allowance;
 use crate::nodeop::pending::Others;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Unreadable};
 use crate::sweep;
 
 /// Decides one idempotent step per resource: the older one goes first.
@@ -33,6 +33,21 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
         }
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, &mut others, &mut allowance));
     }
+    plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
     plan.decisions.extend(sweep::decide(snapshot, settings));
     plan
+}
+
+/// A resource that cannot be read is named and left alone: its status may hold what we must not lose.
+fn unreadable(what: &Unreadable) -> Decision {
+    Decision {
+        subject: what.what.clone(),
+        reason: Reason::Unreadable,
+        message: what.error.clone(),
+        settled: true,
+        failed: true,
+        status: None,
+        steps: Vec::new(),
+        nodes: std::collections::BTreeMap::new(),
+    }
 }

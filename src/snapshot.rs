@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub unreadable: Vec<Unreadable>,
     /// What a GET confirmed not to exist (any more), or to exist under another uid.
     pub absent: BTreeSet<Reference>,
+    /// What the server said against creating an object in this very round; it does not outlive it.
+    #[serde(skip)]
+    pub refused: BTreeMap<Reference, String>,
     /// A held lease of the existing operator.
     pub lease: Option<Lease>,
 }

@@ -100,7 +100,7 @@ impl<'a> Place<'_, 'a> {
             if self.timed_out() {
                 return self.fail(Reason::NodeTimeout, "the preflight pod could not be made in time");
             }
-            let mut advance = self.stay(Reason::PreflightRunning, "the preflight pod is being made");
+            let mut advance = running::refused(self, "Pod", &name, Reason::PreflightRunning);
             if let Some(object) = claim.preflight_pod(self.op.settings) {
                 advance.steps.push(self.step(Reason::PreflightRunning, "start the preflight", Action::Create { object }));
                 return advance;

@@ -33,6 +33,7 @@ use crate::selector::NodeSelector;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::duplicated_attributes, reason = "each printcolumn has a name, a type and a path")]
 #[x_kube(
     validation = Rule::new("!has(self.hostMountPath) || self.hostMountPath == '' || (self.hostMountPath.startsWith('/') && self.hostMountPath != '/' && !self.hostMountPath.contains(':'))")
         .message("hostMountPath must be an absolute path other than / and without a colon, for example /host")

@@ -35,15 +35,22 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
         }
         None if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
         None => {
-            // What the server said against the Job the last time stands until it takes it.
-            let mut advance = match place.entry.reason.as_deref() == Some(Reason::CannotStart.code()) {
-                true => place.stay(Reason::CannotStart, place.entry.message.as_deref().unwrap_or_default()),
-                false => place.stay(Reason::Starting, place.entry.message.as_deref().unwrap_or_default()),
-            };
+            let mut advance = refused(place, "Job", &name, Reason::Starting);
             advance.steps.push(create(place, node));
             advance
         }
     }
+}
+
+/// Stays in the step, for what the server said against making the object: in this round, or in an earlier one, which then
+/// stands until it takes the object.
+pub fn refused(place: &Place<'_, '_>, kind: &str, name: &str, otherwise: Reason) -> Advance {
+    let object = Reference::new(kind, &place.op.meta.namespace, name, "");
+    if let Some(message) = place.op.snapshot.refused.get(&object) {
+        return place.stay(Reason::CannotStart, &format!("{kind} {name}: {}", verdict::clip(message, 500)));
+    }
+    let told = place.entry.reason.as_deref() == Some(Reason::CannotStart.code());
+    place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())
 }
 
 fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> crate::plan::Step {

@@ -1,0 +1,293 @@
+//! What the tests of this binary share: a real control plane, one namespace, user and set of nodes per test, and the audit log.
+
+pub mod audit;
+pub mod control_plane;
+pub mod wait;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use audit::Entry;
+pub use control_plane::ControlPlane;
+pub use wait::wait_for;
+
+/// Users that the control plane knows, `rounds-00` to `rounds-63`: one for each test, so that the audit log tells them apart.
+static NEXT_USER: AtomicUsize = AtomicUsize::new(0);
+
+/// One test's corner of the control plane: a namespace, a user with the shipped ClusterRole, and nodes of its own.
+pub struct Corner {
+    /// The control plane.
+    pub plane: &'static ControlPlane,
+    /// Namespace, and prefix of node names.
+    pub name: String,
+    /// The runner's user.
+    pub user: String,
+    kubeconfig: PathBuf,
+}
+
+/// What a run of the binary printed.
+#[derive(Debug)]
+pub struct Printed {
+    /// Exit code.
+    pub code: i32,
+    /// stdout.
+    pub out: String,
+    /// stderr.
+    pub err: String,
+}
+
+impl Corner {
+    /// A corner in the control plane that all tests share.
+    pub fn new(name: &str) -> Self {
+        Self::on(ControlPlane::shared(), name)
+    }
+
+    /// A corner on a control plane.
+    pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
+        let index = NEXT_USER.fetch_add(1, Ordering::SeqCst);
+        assert!(index < 64, "more tests than users: add some to tests/cluster/up.sh");
+        let user = format!("rounds-{index:02}");
+        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&user, &format!("token-{user}")), user };
+        corner.kubectl(&["create", "namespace", name]);
+        corner.kubectl(&["create", "clusterrolebinding", name, "--clusterrole=rounds", &format!("--user={}", corner.user)]);
+        corner
+    }
+
+    /// Makes fake nodes `<name>-0…`, the first ones control plane, with the label `corner=<name>`; waits until they are Ready.
+    pub fn nodes(&self, count: usize, control_planes: usize) -> Vec<String> {
+        let names: Vec<String> = (0..count).map(|index| format!("{}-{index}", self.name)).collect();
+        for (index, name) in names.iter().enumerate() {
+            self.create(&self.node(name, index < control_planes));
+        }
+        wait_for("all nodes are Ready", Duration::from_secs(60), || names.iter().all(|name| self.node_ready(name)));
+        names
+    }
+
+    /// A fake node's manifest.
+    pub fn node(&self, name: &str, control_plane: bool) -> Value {
+        let mut labels = json!({"corner": self.name, "kubernetes.io/hostname": name, "kairos.io/managed": "true"});
+        if control_plane {
+            labels["node-role.kubernetes.io/control-plane"] = json!("true");
+        }
+        self.node_labelled(name, labels)
+    }
+
+    /// A fake node's manifest with just these labels.
+    pub fn node_labelled(&self, name: &str, labels: Value) -> Value {
+        let resources = json!({"cpu": "32", "memory": "64Gi", "pods": "200"});
+        json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+            // Only pods that tolerate it, and those that name the node, land here: other tests' pods do not.
+            "spec": {"taints": [{"key": "corner", "value": self.name, "effect": "NoSchedule"}]},
+            "status": {"allocatable": resources, "capacity": resources, "nodeInfo": {
+                "bootID": format!("boot-{name}"), "architecture": "amd64", "operatingSystem": "linux", "kernelVersion": "6", "osImage": "Kairos",
+                "kubeletVersion": "v1.35.4", "kubeProxyVersion": "", "containerRuntimeVersion": "fake", "machineID": name, "systemUUID": name,
+            }},
+        })
+    }
+
+    /// Waits until a node is Ready.
+    pub fn wait_ready(&self, name: &str) {
+        wait_for("the node is Ready", Duration::from_secs(30), || self.node_ready(name));
+    }
+
+    /// The corner's nodes as they are now.
+    pub fn nodes_now(&self) -> Vec<Value> {
+        let list: Value = serde_json::from_str(&self.kubectl(&["get", "nodes", "-l", &format!("corner={}", self.name), "-o", "json"])).expect("a list");
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until this many pods with a label run and are Ready.
+    pub fn wait_for_pods(&self, selector: &str, count: usize) {
+        let ready = |pod: &&Value| {
+            let conditions = pod["status"]["conditions"].as_array();
+            pod["metadata"]["deletionTimestamp"].is_null() && conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+        };
+        wait_for(selector, Duration::from_secs(60), || {
+            let text = self.kubectl(&["-n", &self.name, "get", "pods", "-l", selector, "-o", "json"]);
+            let list: Value = serde_json::from_str(&text).expect("a list");
+            list["items"].as_array().is_some_and(|pods| pods.iter().filter(ready).count() == count)
+        });
+    }
+
+    /// Waits until the disruption controller has counted a budget's pods.
+    pub fn wait_for_budget(&self, name: &str) {
+        wait_for("the budget is counted", Duration::from_secs(30), || {
+            let budget = self.get("pdb", name);
+            budget["status"]["observedGeneration"] == budget["metadata"]["generation"] && budget["status"]["expectedPods"].as_i64().unwrap_or(0) > 0
+        });
+    }
+
+    fn node_ready(&self, name: &str) -> bool {
+        let node = self.get("node", name);
+        node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+    }
+
+    /// A NodeOp over this corner's nodes; `spec` is merged over `{nodeSelector, command: [succeed]}`.
+    pub fn nodeop(&self, name: &str, spec: Value) -> Value {
+        let mut whole = json!({"nodeSelector": {"matchLabels": {"corner": self.name}}, "command": ["succeed"]});
+        merge(&mut whole, spec);
+        json!({"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "metadata": {"name": name, "namespace": self.name}, "spec": whole})
+    }
+
+    /// A Deployment of `replicas` pods that only run on this corner's nodes; `pod` is merged over the pod's spec.
+    pub fn deployment(&self, name: &str, replicas: usize, pod: Value) -> Value {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": self.name},
+            "spec": {
+                "replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                "template": {"metadata": {"labels": {"app": name}}, "spec": self.pod_spec(pod)},
+            },
+        })
+    }
+
+    /// The spec of a pod that runs on this corner's nodes until somebody ends it.
+    pub fn pod_spec(&self, more: Value) -> Value {
+        let mut spec = json!({
+            "nodeSelector": {"corner": self.name},
+            "tolerations": [{"key": "corner", "operator": "Exists"}],
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"name": "app", "image": "app:1"}],
+        });
+        merge(&mut spec, more);
+        spec
+    }
+
+    /// A disruption budget over the pods with label `app: <app>`.
+    pub fn budget(&self, name: &str, app: &str, max_unavailable: i64) -> Value {
+        json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": self.name},
+            "spec": {"maxUnavailable": max_unavailable, "selector": {"matchLabels": {"app": app}}},
+        })
+    }
+
+    /// Creates an object as the administrator; it must be accepted.
+    pub fn create(&self, object: &Value) {
+        let output = self.kubectl_with(&["create", "-f", "-"], Some(&object.to_string()));
+        assert!(output.status.success(), "create failed: {}\n{object:#}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Applies an object server-side as a person would; it must be accepted.
+    pub fn apply(&self, object: &Value) {
+        let output = self.kubectl_with(&["apply", "--server-side", "-f", "-"], Some(&object.to_string()));
+        assert!(output.status.success(), "apply failed: {}\n{object:#}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// An object; null if there is none.
+    pub fn get(&self, kind: &str, name: &str) -> Value {
+        let output = self.kubectl_with(&["-n", &self.name, "get", kind, name, "-o", "json"], None);
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    /// All objects of a kind in this corner's namespace.
+    pub fn list(&self, kind: &str) -> Vec<Value> {
+        let output = self.kubectl_with(&["-n", &self.name, "get", kind, "-o", "json"], None);
+        let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The status of a NodeOp.
+    pub fn status(&self, name: &str) -> Value {
+        self.get("nodeops.operator.kairos.io", name)["status"].clone()
+    }
+
+    /// kubectl as the administrator; it must succeed. Returns what it printed.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let output = self.kubectl_with(args, None);
+        assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// kubectl as the administrator, with something on stdin.
+    pub fn kubectl_with(&self, args: &[&str], stdin: Option<&str>) -> Output {
+        self.plane.kubectl(args, stdin)
+    }
+
+    /// Patches the status of a pod or node, as its kubelet would.
+    pub fn patch_status(&self, kind: &str, name: &str, status: &Value) {
+        let patch = json!({"status": status}).to_string();
+        self.kubectl(&["-n", &self.name, "patch", kind, name, "--subresource=status", "--type=merge", "-p", &patch]);
+    }
+
+    /// The binary, as this corner's user and only for its namespace.
+    pub fn rounds(&self, args: &[&str]) -> Printed {
+        self.rounds_with(args, &[])
+    }
+
+    /// The binary with more environment.
+    pub fn rounds_with(&self, args: &[&str], env: &[(&str, &str)]) -> Printed {
+        printed(self.command(args).envs(env.iter().copied()).output().expect("the binary starts"))
+    }
+
+    /// The command line of the binary, as this corner's user and only for its namespace.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rounds"));
+        command.args(args).args(["--namespace", &self.name]);
+        command.env_clear().env("KUBECONFIG", &self.kubeconfig).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `rounds run`; the round must have done its work.
+    pub fn round(&self) {
+        let printed = self.rounds(&["run"]);
+        assert_eq!(printed.code, 0, "{printed:#?}");
+    }
+
+    /// Rounds until everything is settled.
+    pub fn settle(&self) -> Printed {
+        self.rounds(&["run", "--until-settled", "--timeout", "120s"])
+    }
+
+    /// Rounds until a condition holds.
+    pub fn rounds_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        wait_for(what, Duration::from_secs(60), || {
+            self.round();
+            holds()
+        });
+    }
+
+    /// This corner's requests in the audit log.
+    pub fn audit(&self) -> Vec<Entry> {
+        audit::of_user(self.plane, &self.user)
+    }
+
+    /// This corner's requests that write, whatever became of them.
+    pub fn writes(&self) -> Vec<Entry> {
+        self.audit().into_iter().filter(Entry::is_write).collect()
+    }
+}
+
+fn printed(output: Output) -> Printed {
+    Printed {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Merges JSON objects; everything else is replaced.
+pub fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// Feeds a child's stdin.
+pub fn feed(child: &mut std::process::Child, text: &str) {
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that has already ended does not read.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+}

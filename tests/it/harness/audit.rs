@@ -1,0 +1,97 @@
+//! The apiserver's audit log: the witness of who wrote what, and when.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ControlPlane;
+
+/// One request, as the apiserver logged it when it answered.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// When the request arrived, RFC 3339 with microseconds.
+    pub at: String,
+    /// When it was answered.
+    pub done: String,
+    /// Verb, as RBAC names it.
+    pub verb: String,
+    /// Resource, with its subresource behind a slash.
+    pub resource: String,
+    /// API group; "" is the core's.
+    pub group: String,
+    /// Namespace, or "".
+    pub namespace: String,
+    /// Name, or "".
+    pub name: String,
+    /// HTTP status.
+    pub code: u64,
+    /// What was sent, where the audit policy keeps it.
+    pub body: Value,
+}
+
+impl Entry {
+    fn new(event: &Value) -> Self {
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+        let resource = match text("/objectRef/subresource").as_str() {
+            "" => text("/objectRef/resource"),
+            sub => format!("{}/{sub}", text("/objectRef/resource")),
+        };
+        let body = event["requestObject"].clone();
+        let name = match text("/objectRef/name") {
+            name if name.is_empty() => body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_string(),
+            name => name,
+        };
+        Self {
+            at: text("/requestReceivedTimestamp"),
+            done: text("/stageTimestamp"),
+            verb: text("/verb"),
+            resource,
+            group: text("/objectRef/apiGroup"),
+            namespace: text("/objectRef/namespace"),
+            name,
+            code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
+            body,
+        }
+    }
+
+    /// Whether the request was one that writes.
+    pub fn is_write(&self) -> bool {
+        !matches!(self.verb.as_str(), "get" | "list" | "watch" | "")
+    }
+
+    /// Whether it was taken.
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+}
+
+/// The requests of one user, in the order in which they arrived. The log lags a little: it is read until it stands still.
+pub fn of_user(plane: &ControlPlane, user: &str) -> Vec<Entry> {
+    let mut text = read(plane);
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let again = read(plane);
+        let count = |text: &str| text.lines().filter(|line| is_of(line, user)).count();
+        if count(&text) == count(&again) {
+            break;
+        }
+        text = again;
+    }
+    let mut entries: Vec<Entry> = text
+        .lines()
+        .filter(|line| is_of(line, user))
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|event| event["user"]["username"] == user)
+        .map(|event| Entry::new(&event))
+        .collect();
+    entries.sort_by(|a, b| a.at.cmp(&b.at));
+    entries
+}
+
+fn is_of(line: &str, user: &str) -> bool {
+    line.contains(&format!("\"{user}\""))
+}
+
+fn read(plane: &ControlPlane) -> String {
+    std::fs::read_to_string(plane.dir.join("audit.log")).unwrap_or_default()
+}

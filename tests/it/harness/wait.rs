@@ -1,0 +1,13 @@
+//! Waiting for what happens in its own time.
+
+use std::time::{Duration, Instant};
+
+/// Asks until it is so; panics after `limit`.
+pub fn wait_for(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a test waits by the clock on the wall")]
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
