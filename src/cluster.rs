@@ -1,8 +1,66 @@
 //! The shell: everything that talks to Kubernetes.
+//!
+//! - [`connect`]: from a kubeconfig or a service account to a [`Cluster`].
+//! - [`call`]: one request and its answer; the apiserver's clock.
+//! - [`kinds`]: the kinds that Rounds reads and writes.
+//! - [`observe`]: from lists to a snapshot.
+//! - [`apply`]: from a plan to requests, and what became of them.
+//! - [`errors`]: what an error of the apiserver means, and what to do about it.
 
-/// A connection to one cluster.
+pub mod apply;
+pub mod call;
+pub mod connect;
+pub mod errors;
+pub mod evict;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod kinds;
+pub mod list;
+pub mod observe;
+pub mod request;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use call::Clock;
+
+/// How many requests are under way at once: kube speaks HTTP/1.1, so each of them is a connection.
+pub const PARALLEL: usize = 8;
+
+/// A connection to one cluster. Clones share it.
 #[derive(Clone)]
 pub struct Cluster {
     /// The client, with its traps closed.
     pub client: kube::Client,
+    /// Where the apiserver is, for people; empty if unknown.
+    pub server: String,
+    /// Where the connection's settings came from, for people: a context of a kubeconfig, or the service account.
+    pub source: String,
+    clock: Arc<Clock>,
+    slots: Arc<Semaphore>,
+}
+
+impl Cluster {
+    /// A cluster behind any client; tests put an in-process service here.
+    pub fn new(client: kube::Client) -> Self {
+        Self {
+            client,
+            server: String::new(),
+            source: String::new(),
+            clock: Arc::new(Clock::default()),
+            slots: Arc::new(Semaphore::new(PARALLEL)),
+        }
+    }
+
+    /// The namespace of the context, or of the service account.
+    pub fn namespace(&self) -> &str {
+        self.client.default_namespace()
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("server", &self.server).field("source", &self.source).finish_non_exhaustive()
+    }
 }

@@ -8,16 +8,20 @@
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`settings`]: what the runner was told.
 
+pub mod cli;
 pub mod cluster;
+pub mod crds;
 pub mod decide;
 pub mod names;
 pub mod nodeop;
 pub mod outcome;
 pub mod plan;
 pub mod reason;
+pub mod report;
 pub mod rollout;
 pub mod round;
 pub mod selector;
 pub mod settings;
 pub mod snapshot;
 pub mod sweep;
+pub mod yaml;

@@ -1,5 +1,7 @@
-//! The `rounds` binary.
-use kube::CustomResourceExt;
-fn main() {
-    println!("{}", serde_json::to_string_pretty(&rounds::nodeop::api::NodeOp::crd()).unwrap_or_default());
+//! The `rounds` binary: parse, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rounds::cli::main()
 }

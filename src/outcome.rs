@@ -44,6 +44,8 @@ pub enum Verdict {
     Unknown(String),
     /// The server refused it.
     Failed(String),
+    /// The runner is not set up for it: it lacks a permission, or a definition is of another version.
+    NotSetUp(String),
     /// Not tried: an earlier write of the same step, or the status before it, did not go through.
     Skipped,
 }
@@ -56,6 +58,14 @@ impl Outcome {
 
     /// The writes that the server refused.
     pub fn failures(&self) -> impl Iterator<Item = &ActionOutcome> {
-        self.actions.iter().filter(|action| matches!(action.verdict, Verdict::Failed(_)))
+        self.actions.iter().filter(|action| matches!(action.verdict, Verdict::Failed(_) | Verdict::NotSetUp(_)))
+    }
+
+    /// What keeps the runner from doing its work at all.
+    pub fn not_set_up(&self) -> Option<&str> {
+        self.actions.iter().find_map(|action| match &action.verdict {
+            Verdict::NotSetUp(message) => Some(message.as_str()),
+            _ => None,
+        })
     }
 }

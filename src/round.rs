@@ -1,10 +1,23 @@
-//! One round: observe, decide, apply, report.
+//! One round: observe, decide, apply. And rounds in a row: for ever, for some time, or until nothing is left to do.
+
+pub mod drive;
+pub mod pace;
+mod refusals;
+pub mod shutdown;
 
 use crate::cluster::Cluster;
-use crate::outcome::Outcome;
-use crate::plan::Plan;
+use crate::cluster::apply::apply;
+use crate::cluster::errors::ObserveError;
+use crate::cluster::observe::observe;
+use crate::decide::decide;
+use crate::nodeop::api::NodeOpStatus;
+use crate::outcome::{Outcome, Verdict};
+use crate::plan::{Decision, Plan};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+
+pub use drive::{Ending, run_for, run_loop, run_until_settled};
+pub use shutdown::Shutdown;
 
 /// What one round saw, wanted and did.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +28,33 @@ pub struct Round {
     pub plan: Plan,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl Round {
+    /// Whether the server took a write.
+    pub fn wrote(&self) -> bool {
+        self.outcome.done() > 0
+    }
+
+    /// Whether nothing will change any more unless somebody changes something.
+    pub fn is_settled(&self) -> bool {
+        self.plan.is_empty() && self.plan.decisions.iter().all(|decision| decision.settled)
+    }
+
+    /// Whether a resource failed, or cannot go on.
+    pub fn is_failed(&self) -> bool {
+        self.plan.decisions.iter().any(|decision| decision.failed)
+    }
+
+    /// Whether a node is in flight.
+    pub fn is_in_flight(&self) -> bool {
+        self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
+    }
+
+    /// Whether the server asked to slow down.
+    pub fn is_throttled(&self) -> bool {
+        self.outcome.actions.iter().any(|action| matches!(action.verdict, Verdict::Throttled(_)))
+    }
 }
 
 /// Whether a round writes.
@@ -30,13 +70,104 @@ pub enum Mode {
 
 /// Why a round could not do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum RoundError {}
+pub enum RoundError {
+    /// The cluster could not be observed.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// The existing operator is at work here, and two would work against each other.
+    #[error("another operator is active: {holder} holds the lease in namespace {namespace}")]
+    OtherOperator {
+        /// Namespace of its lease.
+        namespace: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// A shutdown was asked for before anything was decided; nothing was written.
+    #[error("stopped before anything was decided")]
+    Stopped,
+}
+
+impl RoundError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Observe(error) => error.hint(),
+            Self::OtherOperator { namespace, .. } => {
+                format!("scale the operator in namespace {namespace} to 0 and wait until its lease runs out (15 s), or pass --ignore-lease")
+            }
+            Self::Stopped => "run it again: it goes on where it stopped".into(),
+        }
+    }
+}
 
 /// Runs one round.
 ///
 /// # Errors
 /// When the cluster cannot be observed, or another operator holds its lease.
 pub async fn round(cluster: &Cluster, settings: &Settings, mode: Mode) -> Result<Round, RoundError> {
-    let _ = (cluster, settings, mode);
-    Ok(Round::default())
+    interruptible(cluster, settings, mode, &Shutdown::never()).await
+}
+
+/// Runs one round that looks no further, and begins no further write, once a shutdown is asked for.
+///
+/// # Errors
+/// As [`round`].
+pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, shutdown: &Shutdown) -> Result<Round, RoundError> {
+    let snapshot = tokio::select! {
+        biased;
+        () = shutdown.requested() => return Err(RoundError::Stopped),
+        snapshot = observe(cluster, settings) => snapshot?,
+    };
+    if let Some(lease) = snapshot.lease.as_ref().filter(|_| !settings.ignore_lease) {
+        return Err(RoundError::OtherOperator { namespace: lease.namespace.clone(), holder: lease.holder.clone() });
+    }
+    let plan = decide(&snapshot, settings);
+    let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
+    let mut round = Round { snapshot, plan, outcome };
+    refusals::note(cluster, settings, &mut round, mode, shutdown).await;
+    Ok(round)
+}
+
+/// The status of a NodeOp as it stands after a decision: what the decision wants to write, or what is there.
+pub fn status_after(snapshot: &Snapshot, decision: &Decision) -> NodeOpStatus {
+    let written = decision.status.as_ref().and_then(|write| serde_json::from_value(write.status.clone()).ok());
+    let present = || snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid).map(|r| r.status.clone());
+    written.or_else(present).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fake::{Log, fake};
+
+    fn with_lease() -> (Cluster, Log) {
+        fake(|seen| match seen.what.as_str() {
+            "GET /apis/coordination.k8s.io/v1/leases" => {
+                let spec = json!({ "holderIdentity": "op_1", "leaseDurationSeconds": 15, "renewTime": "2026-11-21T05:08:05.000000Z" });
+                (200, json!({ "metadata": {}, "items": [{ "metadata": { "namespace": "ops" }, "spec": spec }] }))
+            }
+            _ => (200, json!({ "metadata": {}, "items": [] })),
+        })
+    }
+
+    #[tokio::test]
+    async fn nothing_is_done_beside_another_operator_unless_told_so() {
+        let (cluster, _) = with_lease();
+        let error = round(&cluster, &Settings::default(), Mode::Live).await.unwrap_err();
+        assert_eq!(error.to_string(), "another operator is active: op_1 holds the lease in namespace ops");
+        assert!(error.hint().contains("--ignore-lease"));
+        let settings = Settings { ignore_lease: true, ..Settings::default() };
+        let round = round(&cluster, &settings, Mode::Live).await.unwrap();
+        assert!(round.is_settled() && !round.wrote() && !round.is_failed() && !round.is_in_flight());
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_before_the_decision_leaves_everything_as_it_was() {
+        let (cluster, _) = with_lease();
+        let shutdown = Shutdown::never();
+        shutdown.request();
+        assert!(matches!(interruptible(&cluster, &Settings::default(), Mode::Live, &shutdown).await, Err(RoundError::Stopped)));
+    }
 }

@@ -15,6 +15,8 @@ pub struct Settings {
     pub pod_uid: Option<String>,
     /// Node that this runner runs on; it is taken last in its group.
     pub node_name: Option<String>,
+    /// Work even while somebody holds the existing operator's lease (`--ignore-lease`).
+    pub ignore_lease: bool,
 }
 
 impl Default for Settings {
@@ -26,6 +28,7 @@ impl Default for Settings {
             namespaces: Vec::new(),
             pod_uid: None,
             node_name: None,
+            ignore_lease: false,
         }
     }
 }

@@ -88,7 +88,10 @@ fn deleting_an_operation_that_left_a_cordon_or_a_lock_gives_the_node_back() {
     let corner = Corner::new("deleted");
     corner.nodes(2, 0);
     corner.create(&corner.nodeop("failed", json!({"cordon": true, "command": ["fail"], "backoffLimit": 0, "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "deleted-0"}}})));
-    corner.create(&corner.nodeop("midway", json!({"cordon": true, "command": ["hang"], "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "deleted-1"}}})));
+    corner.create(&corner.nodeop(
+        "midway",
+        json!({"cordon": true, "command": ["hang"], "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": "deleted-1"}}}),
+    ));
     corner.rounds_until("one failed, one runs", || {
         corner.status("failed")["phase"] == "Failed" && corner.status("midway")["nodeStatuses"]["deleted-1"]["step"] == "Running"
     });

@@ -90,9 +90,7 @@ fn two_budgets_over_one_pod_block_and_both_are_named() {
 fn bare_and_empty_dir_pods_stay_and_are_named_unless_the_options_let_them_go() {
     let corner = Corner::new("kept");
     corner.nodes(1, 0);
-    let bare = |name: &str| {
-        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "kept", "labels": {"app": name}}, "spec": corner.pod_spec(json!({}))})
-    };
+    let bare = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "kept", "labels": {"app": name}}, "spec": corner.pod_spec(json!({}))});
     corner.create(&bare("bare"));
     corner.create(&corner.deployment("scratch", 1, json!({"volumes": [{"name": "data", "emptyDir": {}}]})));
     corner.wait_for_pods("app=bare", 1);

@@ -99,7 +99,8 @@ impl Corner {
 
     /// The corner's nodes as they are now.
     pub fn nodes_now(&self) -> Vec<Value> {
-        let list: Value = serde_json::from_str(&self.kubectl(&["get", "nodes", "-l", &format!("corner={}", self.name), "-o", "json"])).expect("a list");
+        let list: Value =
+            serde_json::from_str(&self.kubectl(&["get", "nodes", "-l", &format!("corner={}", self.name), "-o", "json"])).expect("a list");
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
@@ -107,7 +108,8 @@ impl Corner {
     pub fn wait_for_pods(&self, selector: &str, count: usize) {
         let ready = |pod: &&Value| {
             let conditions = pod["status"]["conditions"].as_array();
-            pod["metadata"]["deletionTimestamp"].is_null() && conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+            pod["metadata"]["deletionTimestamp"].is_null()
+                && conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
         };
         wait_for(selector, Duration::from_secs(60), || {
             let text = self.kubectl(&["-n", &self.name, "get", "pods", "-l", selector, "-o", "json"]);
@@ -120,7 +122,8 @@ impl Corner {
     pub fn wait_for_budget(&self, name: &str) {
         wait_for("the budget is counted", Duration::from_secs(30), || {
             let budget = self.get("pdb", name);
-            budget["status"]["observedGeneration"] == budget["metadata"]["generation"] && budget["status"]["expectedPods"].as_i64().unwrap_or(0) > 0
+            budget["status"]["observedGeneration"] == budget["metadata"]["generation"]
+                && budget["status"]["expectedPods"].as_i64().unwrap_or(0) > 0
         });
     }
 

@@ -88,7 +88,8 @@ fn finish(corner: &Corner, pod: &Value, code: i32) {
 fn run_policy_once_takes_the_nodes_of_the_start_and_no_others() {
     let corner = Corner::new("once");
     corner.nodes(2, 0);
-    let op = |command: &str| corner.nodeop("op", json!({"command": ["succeed", command], "concurrency": 1, "rollout": {"runPolicy": "Once"}}));
+    let op =
+        |command: &str| corner.nodeop("op", json!({"command": ["succeed", command], "concurrency": 1, "rollout": {"runPolicy": "Once"}}));
     corner.apply(&op("one"));
     corner.round();
     corner.create(&corner.node("once-new", false));
@@ -207,7 +208,9 @@ fn a_node_that_is_not_ready_is_not_started_and_does_not_hold_the_others_up() {
     let condition = |status: &str| json!({"conditions": [{"type": "Ready", "status": status, "reason": "Test", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z", "lastHeartbeatTime": "2026-01-01T00:00:00Z"}]});
     corner.patch_status("node", "notready-0", &condition("False"));
     corner.create(&corner.nodeop("op", json!({"concurrency": 1, "cordon": true})));
-    corner.rounds_until("the other is done", || entry(&corner, "notready-1")["phase"] == "Completed" && entry(&corner, "notready-1")["step"].is_null());
+    corner.rounds_until("the other is done", || {
+        entry(&corner, "notready-1")["phase"] == "Completed" && entry(&corner, "notready-1")["step"].is_null()
+    });
     let status = corner.status("op");
     assert_eq!(status["phase"], "Running");
     assert!(status["message"].as_str().unwrap().contains("not Ready"), "{status:#}");

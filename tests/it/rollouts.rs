@@ -37,7 +37,9 @@ pub fn holds(writes: &[Entry]) -> Vec<Hold> {
 
 /// Most holds that stood at the same time.
 pub fn most_at_once(holds: &[Hold]) -> usize {
-    let at = |moment: &str| holds.iter().filter(|hold| hold.from.as_str() <= moment && (hold.to.is_empty() || moment < hold.to.as_str())).count();
+    let at = |moment: &str| {
+        holds.iter().filter(|hold| hold.from.as_str() <= moment && (hold.to.is_empty() || moment < hold.to.as_str())).count()
+    };
     holds.iter().map(|hold| at(&hold.from)).max().unwrap_or(0)
 }
 

@@ -43,7 +43,10 @@ fn a_missing_image_and_a_missing_pull_secret_are_named_and_the_time_limit_frees_
     let (entry, why) = reason_after_one_round(&corner, pulling);
     assert_eq!(entry["reason"], "CannotStart", "{entry:#}");
     let message = entry["message"].as_str().unwrap();
-    assert!(message.contains("ImagePullBackOff") && message.contains("registry.example/none:1") && message.contains("(absent)"), "{message}");
+    assert!(
+        message.contains("ImagePullBackOff") && message.contains("registry.example/none:1") && message.contains("(absent)"),
+        "{message}"
+    );
     assert!(why.contains("CannotStart") && why.contains("registry.example/none:1"), "{why}");
 
     assert_eq!(corner.settle().code, 3);
@@ -73,7 +76,9 @@ fn a_quota_on_jobs_is_named() {
     let corner = Corner::new("jobquota");
     corner.nodes(1, 0);
     corner.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": "jobquota"}, "spec": {"hard": {"count/jobs.batch": "0"}}}));
-    wait_for("the quota is counted", Duration::from_secs(20), || corner.get("resourcequota", "none")["status"]["used"]["count/jobs.batch"] == "0");
+    wait_for("the quota is counted", Duration::from_secs(20), || {
+        corner.get("resourcequota", "none")["status"]["used"]["count/jobs.batch"] == "0"
+    });
     corner.create(&corner.nodeop("op", json!({"cordon": true})));
     corner.rounds_until("the refusal is named", || corner.status("op")["nodeStatuses"]["jobquota-0"]["reason"] == "CannotStart");
     let entry = corner.status("op")["nodeStatuses"]["jobquota-0"].clone();

@@ -1,0 +1,79 @@
+//! How a command ends: its exit code, and one clear line with a hint where it could not do its work.
+
+use std::process::ExitCode;
+
+use crate::cluster::connect::ConnectError;
+use crate::round::RoundError;
+
+/// The exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// Could not do its work.
+    Failed,
+    /// `plan` has changes.
+    Changes,
+    /// Something failed, stalled or would not complete.
+    NotCompleted,
+    /// The time was up.
+    TimedOut,
+    /// Wrong usage.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Changes => 2,
+            Exit::NotCompleted => 3,
+            Exit::TimedOut => 4,
+            Exit::Usage => 64,
+        })
+    }
+}
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub struct Failure {
+    /// What is wrong, in one line.
+    pub message: String,
+    /// What to do about it; may be empty.
+    pub hint: String,
+    /// The exit code.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: String::new(), exit: Exit::Failed }
+    }
+
+    /// The same with a hint.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), ..self }
+    }
+
+    /// Says it on stderr.
+    pub fn print(&self) {
+        eprintln!("error: {}", self.message);
+        if !self.hint.is_empty() {
+            eprintln!("hint: {}", self.hint);
+        }
+    }
+}
+
+impl From<RoundError> for Failure {
+    fn from(error: RoundError) -> Self {
+        Self::new(error.to_string()).hint(error.hint())
+    }
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        Self::new(error.to_string()).hint(error.hint())
+    }
+}

@@ -1,0 +1,96 @@
+//! The flags that all verbs share, and what they mean.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use crate::cluster::Cluster;
+use crate::cluster::connect::Connection;
+use crate::round::{Mode, Round};
+use crate::settings::Settings;
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The kubeconfig file; unset: KUBECONFIG, then ~/.kube/config, then the pod's service account
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context; unset: its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Act only on resources of this namespace (repeatable); what is looked at is never limited
+    #[arg(long, short, global = true, value_name = "NAME", value_delimiter = ',')]
+    pub namespace: Vec<String>,
+    /// Image of operations that name none
+    #[arg(long, global = true, value_name = "IMAGE", env = "NODEOP_DEFAULT_IMAGE", default_value = "busybox:latest")]
+    pub default_image: String,
+    /// Image of Rounds itself, for what runs on nodes beside the operation; unset: this version's
+    #[arg(long, global = true, value_name = "IMAGE", env = "OPERATOR_IMAGE")]
+    pub runner_image: Option<String>,
+    /// Secret with which nodes pull the runner's image (repeatable)
+    #[arg(long, global = true, value_name = "SECRET", value_delimiter = ',')]
+    pub runner_pull_secret: Vec<String>,
+    /// Work even while the existing operator holds its lease
+    #[arg(long, global = true)]
+    pub ignore_lease: bool,
+    /// How to log on stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// uid of the pod that this runs in (downward API)
+    #[arg(long, global = true, hide = true, env = "ROUNDS_POD_UID")]
+    pub pod_uid: Option<String>,
+    /// Node that this runs on (downward API)
+    #[arg(long, global = true, hide = true, env = "ROUNDS_NODE_NAME")]
+    pub node_name: Option<String>,
+    /// Used by the existing operator; has no use here
+    #[arg(long, global = true, hide = true, env = "SENTINEL_IMAGE")]
+    pub sentinel_image: Option<String>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Global {
+    /// What the runner was told.
+    pub fn settings(&self) -> Settings {
+        let unset = Settings::default();
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        Settings {
+            default_image: Some(self.default_image.clone()).filter(|image| !image.is_empty()).unwrap_or(unset.default_image),
+            runner_image: given(&self.runner_image).unwrap_or(unset.runner_image),
+            runner_pull_secrets: self.runner_pull_secret.clone(),
+            namespaces: self.namespace.clone(),
+            pod_uid: given(&self.pod_uid),
+            node_name: given(&self.node_name),
+            ignore_lease: self.ignore_lease,
+        }
+    }
+
+    /// The cluster that the flags mean.
+    ///
+    /// # Errors
+    /// When there is none to talk to.
+    pub async fn connect(&self) -> Result<Cluster, Failure> {
+        if self.sentinel_image.as_ref().is_some_and(|image| !image.is_empty()) {
+            tracing::warn!("SENTINEL_IMAGE has no use here and is ignored: the sentinel is written by Rounds' own image (--runner-image)");
+        }
+        Ok(Cluster::connect(&Connection { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() }).await?)
+    }
+
+    /// A round that only looks: for verbs that print. Another operator's lease is no reason not to look.
+    ///
+    /// # Errors
+    /// When the cluster cannot be observed.
+    pub async fn look(&self) -> Result<Round, Failure> {
+        let settings = Settings { ignore_lease: true, ..self.settings() };
+        let cluster = self.connect().await?;
+        Ok(crate::round::round(&cluster, &settings, Mode::PlanOnly).await?)
+    }
+}

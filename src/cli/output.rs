@@ -1,0 +1,39 @@
+//! Data on stdout. A reader that has gone away (`| head`) is no error.
+
+use std::io::{ErrorKind, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::Failure;
+
+/// The form of what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON document with a schemaVersion.
+    Json,
+}
+
+/// Prints a text.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(format!("stdout cannot be written to: {error}"))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Prints a value as JSON.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
+    print(&format!("{text}\n"))
+}

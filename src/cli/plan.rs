@@ -1,0 +1,76 @@
+//! `rounds plan`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Exit, Failure, Global, output};
+use crate::decide::decide;
+use crate::report::{diff, plan_text};
+use crate::round::Round;
+use crate::snapshot::manifests;
+
+/// Show what a round would do, without doing it.
+///
+/// The very same decision as `rounds run`, with every step and its reason. Against the cluster, or with --offline against
+/// a folder of manifests (the resources, and the nodes: kubectl get nodes -o yaml > nodes.yaml).
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  rounds plan                                   what the next round would do, and why
+  rounds plan -o diff                           the same as changes to objects
+  rounds plan -o json | jq '.decisions[].reason'
+  rounds plan --offline manifests/              what would happen, without a cluster
+
+Exit code 0: nothing to do; 2: a round would write something.")]
+pub struct Plan {
+    /// What to print
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+    /// Decide on these manifests (folders, files, or - for stdin) instead of a cluster
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    offline: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// A unified diff of each object
+    Diff,
+    /// RFC 6902 patches
+    JsonPatch,
+}
+
+impl Plan {
+    /// Runs the verb.
+    pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let round = if self.offline.is_empty() { global.look().await? } else { self.offline(global)? };
+        match self.output {
+            Format::Text => output::print(&plan_text::render(&round.plan))?,
+            Format::Json => output::print_json(&plan_text::json(&round.plan))?,
+            Format::Diff => {
+                let text = diff::unified(&round.snapshot, &round.plan).map_err(|error| Failure::new(error.to_string()))?;
+                output::print(&text)?;
+            }
+            Format::JsonPatch => output::print_json(&diff::json_patches(&round.snapshot, &round.plan))?,
+        }
+        Ok(if round.plan.is_empty() { Exit::Done } else { Exit::Changes })
+    }
+
+    fn offline(&self, global: &Global) -> Result<Round, Failure> {
+        #[expect(clippy::disallowed_methods, reason = "manifests carry no clock; the user's is the one that counts")]
+        let now = jiff::Timestamp::now();
+        let files = manifests::read(&self.offline).map_err(|errors| {
+            Failure::new(errors.join("\nerror: ")).hint("kubectl apply --dry-run=client --validate=strict tells the same of a file")
+        })?;
+        let snapshot = manifests::snapshot(&files, now).map_err(|errors| Failure::new(errors.join("\nerror: ")))?;
+        if snapshot.nodes.is_empty() {
+            return Err(Failure::new("there are no nodes among the manifests").hint("kubectl get nodes -o yaml > nodes.yaml"));
+        }
+        let plan = decide(&snapshot, &global.settings());
+        Ok(Round { snapshot, plan, ..Round::default() })
+    }
+}

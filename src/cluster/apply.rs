@@ -1,0 +1,102 @@
+//! From a plan to requests. A decision's status goes first and its steps only follow if the apiserver took it; steps are
+//! independent and go side by side; the actions of a step go one after the other, until one is refused.
+
+use futures::future::join_all;
+use http::Request;
+use kube::core::Status;
+use tokio::sync::Semaphore;
+
+use super::call::CallError;
+use super::{Cluster, PARALLEL, errors, evict, request};
+use crate::outcome::{ActionOutcome, Outcome, Verdict};
+use crate::plan::{Action, Decision, Plan, Step};
+use crate::round::Mode;
+use crate::snapshot::Reference;
+
+/// Carries out a plan. `cancelled` is asked before every write; what is not begun when it says yes is skipped.
+pub async fn apply(cluster: &Cluster, plan: &Plan, mode: Mode, cancelled: &(dyn Fn() -> bool + Sync)) -> Outcome {
+    let writer = Writer { cluster, mode, cancelled, turns: Semaphore::new(PARALLEL) };
+    let actions = join_all(plan.decisions.iter().map(|decision| writer.decision(decision))).await;
+    Outcome { actions: actions.into_iter().flatten().collect() }
+}
+
+struct Writer<'a> {
+    cluster: &'a Cluster,
+    mode: Mode,
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// A write asks whether to begin when it is its turn, not when it queues.
+    turns: Semaphore,
+}
+
+impl Writer<'_> {
+    async fn decision(&self, decision: &Decision) -> Vec<ActionOutcome> {
+        let mut outcomes = Vec::new();
+        let mut go = true;
+        if let Some(write) = &decision.status {
+            let verdict = self.send(request::status(write, self.dry_run()), refused_write).await;
+            go = matches!(verdict, Verdict::Done | Verdict::Already);
+            outcomes.push(outcome(&decision.subject, &write.of, format!("write the status of {}", write.of), verdict));
+        }
+        let steps = join_all(decision.steps.iter().map(|step| self.step(&decision.subject, step, go))).await;
+        outcomes.extend(steps.into_iter().flatten());
+        outcomes
+    }
+
+    async fn step(&self, on_behalf_of: &Reference, step: &Step, mut go: bool) -> Vec<ActionOutcome> {
+        let mut outcomes = Vec::with_capacity(step.actions.len());
+        for action in &step.actions {
+            let verdict = if go { self.action(action).await } else { Verdict::Skipped };
+            go = go && matches!(verdict, Verdict::Done | Verdict::Already | Verdict::Blocked(_));
+            outcomes.push(outcome(on_behalf_of, &action.target(), action.summary(), verdict));
+        }
+        outcomes
+    }
+
+    async fn action(&self, action: &Action) -> Verdict {
+        let refused = match action {
+            Action::Create { .. } => refused_create,
+            Action::Evict { .. } => evict::refused,
+            Action::Delete { .. } => refused_delete,
+            Action::ApplyNode(_) | Action::Patch { .. } => refused_write,
+        };
+        self.send(request::request(action, self.dry_run()), refused).await
+    }
+
+    async fn send(&self, request: Result<Request<Vec<u8>>, CallError>, special: fn(&Status) -> Option<Verdict>) -> Verdict {
+        let Ok(_turn) = self.turns.acquire().await else { return Verdict::Skipped };
+        if self.mode == Mode::PlanOnly || (self.cancelled)() {
+            return Verdict::Skipped;
+        }
+        let result = match request {
+            Ok(request) => self.cluster.call(request).await,
+            Err(error) => Err(error),
+        };
+        match &result {
+            Err(CallError::Refused(status)) => special(status).unwrap_or_else(|| errors::verdict(result)),
+            _ => errors::verdict(result),
+        }
+    }
+
+    fn dry_run(&self) -> bool {
+        self.mode == Mode::DryRun
+    }
+}
+
+fn outcome(on_behalf_of: &Reference, target: &Reference, action: String, verdict: Verdict) -> ActionOutcome {
+    ActionOutcome { on_behalf_of: on_behalf_of.clone(), target: target.clone(), action, verdict }
+}
+
+fn refused_write(_: &Status) -> Option<Verdict> {
+    None
+}
+
+fn refused_create(status: &Status) -> Option<Verdict> {
+    status.is_already_exists().then_some(Verdict::Already)
+}
+
+fn refused_delete(status: &Status) -> Option<Verdict> {
+    (status.code == 404).then_some(Verdict::Already)
+}
+
+#[cfg(test)]
+mod tests;

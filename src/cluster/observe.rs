@@ -1,0 +1,114 @@
+//! From lists to a snapshot, in an order that makes an absence mean something.
+//!
+//! First the versions of our resources, then Nodes, Jobs and Pods, then our resources in full. So what a status names was
+//! there, or gone, before the status was read; a resource that changed meanwhile is marked and waits for the next round;
+//! and an absence that a decision rests on is confirmed by a GET.
+
+mod absent;
+pub mod convert;
+mod explain;
+mod raw;
+mod resources;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, future, stream};
+use serde::de::DeserializeOwned;
+
+use super::errors::ObserveError;
+use super::kinds::{self, Kind};
+use super::list::Query;
+use super::{Cluster, PARALLEL};
+use crate::names;
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodeStep};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::snapshot::views::Lease;
+
+/// Looks at the cluster.
+///
+/// # Errors
+/// When a list that decisions rest on cannot be had.
+pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
+    // What is observed is never limited by settings: another namespace's operation may hold a node.
+    let _ = settings;
+    cluster.reset_clock();
+    let first = resources::versions(cluster, kinds::NODEOP).await?;
+
+    let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
+    let (nodes, jobs, pods, lease) = future::try_join4(
+        list(cluster, Query::all(kinds::NODE), views::node),
+        list(cluster, ours(kinds::JOB), views::job),
+        list(cluster, ours(kinds::POD), views::pod),
+        lease(cluster),
+    )
+    .await?;
+
+    let found = resources::in_full::<NodeOpSpec, NodeOpStatus>(cluster, kinds::NODEOP, &first).await?;
+    let mut snapshot = Snapshot {
+        nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
+        jobs,
+        pods,
+        nodeops: found.resources,
+        unreadable: found.unreadable,
+        lease,
+        ..Snapshot::default()
+    };
+    drains(cluster, &mut snapshot).await?;
+    explain::explain(cluster, &mut snapshot).await;
+    absent::confirm(cluster, &mut snapshot).await;
+    snapshot.now = cluster.time();
+    Ok(snapshot)
+}
+
+async fn list<T: DeserializeOwned, V>(cluster: &Cluster, query: Query, view: impl Fn(T) -> V) -> Result<Vec<V>, ObserveError> {
+    cluster.list(&query, view).await.map_err(|error| ObserveError::listing(query.kind, error))
+}
+
+/// The lease of the existing operator, if somebody holds it.
+async fn lease(cluster: &Cluster) -> Result<Option<Lease>, ObserveError> {
+    let query = Query::all(kinds::LEASE).fields(format!("metadata.name={}", names::FOREIGN_LEASE));
+    let leases = list(cluster, query, |raw: raw::Lease| raw).await?;
+    let now = cluster.time();
+    Ok(leases.into_iter().find_map(|raw| views::held(raw, now)))
+}
+
+/// All pods of the nodes that are being drained, and the budgets over them.
+async fn drains(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
+    let nodes = draining(snapshot);
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    let pods = |node: String| async move {
+        let query = Query::all(kinds::POD).fields(format!("spec.nodeName={node}"));
+        Ok((node, list(cluster, query, views::pod).await?))
+    };
+    let (drains, budgets) = future::try_join(
+        stream::iter(nodes.into_iter().map(pods)).buffer_unordered(PARALLEL).try_collect(),
+        list(cluster, Query::all(kinds::BUDGET), views::budget),
+    )
+    .await?;
+    snapshot.drains = drains;
+    snapshot.budgets = budgets;
+    Ok(())
+}
+
+/// The nodes that some operation is draining, or will once it has the lock.
+fn draining(snapshot: &Snapshot) -> BTreeSet<String> {
+    let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
+    let entries = draining.flat_map(|resource| &resource.status.node_statuses);
+    entries
+        .filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)))
+        .map(|(name, _)| name.clone())
+        .filter(|name| kinds::is_path_segment(name))
+        .collect()
+}
+
+impl ObserveError {
+    fn listing(kind: Kind, error: super::call::CallError) -> Self {
+        Self::of("list", kind, error)
+    }
+}

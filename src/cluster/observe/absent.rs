@@ -1,0 +1,96 @@
+//! Absence, confirmed. What a list does not show may have been made after it, or be out of the selector's sight; only a
+//! 404 or another uid under the same name proves that an object is gone, and a refusal proves nothing.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, stream};
+
+use super::{raw, views};
+use crate::cluster::kinds::{self, Kind};
+use crate::cluster::{Cluster, PARALLEL};
+use crate::snapshot::views::Job;
+use crate::snapshot::{Reference, Snapshot};
+
+/// Asks for everything that decisions would rest on and that the lists do not show.
+pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
+    let missing: Vec<(Kind, Reference)> = doubts(snapshot).into_iter().filter_map(|what| Some((kind(&what)?, what))).collect();
+    let looks = missing.into_iter().map(|(kind, what)| async move {
+        let answer = look(cluster, kind, &what).await;
+        (what, answer)
+    });
+    let answers: Vec<_> = stream::iter(looks).buffer_unordered(PARALLEL).collect().await;
+    for (what, answer) in answers {
+        match answer {
+            Answer::Gone => {
+                snapshot.absent.insert(what);
+            }
+            // Somebody took our label off the Job: it is still the one that the status names.
+            Answer::Job(job) => snapshot.jobs.push(*job),
+            Answer::There => {}
+        }
+    }
+}
+
+/// What a status or a node names and the lists do not show.
+pub(super) fn doubts(snapshot: &Snapshot) -> BTreeSet<Reference> {
+    let mut doubts = BTreeSet::new();
+    let jobs: BTreeSet<&str> = snapshot.jobs.iter().map(|job| job.uid.as_str()).collect();
+    let mut living: BTreeSet<&str> = snapshot.unreadable.iter().map(|unreadable| unreadable.what.uid.as_str()).collect();
+    for resource in &snapshot.nodeops {
+        living.insert(&resource.meta.uid);
+        for (name, entry) in &resource.status.node_statuses {
+            if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
+                && !jobs.contains(uid.as_str())
+            {
+                doubts.insert(Reference::new(kinds::JOB.name, &resource.meta.namespace, job, uid));
+            }
+            if let (Some(_), Some(uid)) = (&entry.step, &entry.node_uid)
+                && snapshot.nodes.get(name).is_none_or(|node| node.uid != *uid)
+            {
+                doubts.insert(Reference::new(kinds::NODE.name, "", name, uid));
+            }
+        }
+    }
+    let holders = snapshot.nodes.values().flat_map(|node| [&node.lock, &node.cordoned_by]).flatten();
+    for (namespace, name, uid) in holders.filter_map(|holder| holder.parts()).filter(|(_, _, uid)| !living.contains(uid)) {
+        for kind in kinds::HOLDERS {
+            doubts.insert(Reference::new(kind.name, namespace, name, uid));
+        }
+    }
+    doubts
+}
+
+/// The kind of a reference that can be asked for.
+fn kind(what: &Reference) -> Option<Kind> {
+    let kind = Kind::written(&what.kind)?;
+    let namespace = if kind.namespaced { kinds::is_path_segment(&what.namespace) } else { what.namespace.is_empty() };
+    (namespace && kinds::is_path_segment(&what.name) && !what.uid.is_empty()).then_some(kind)
+}
+
+enum Answer {
+    Gone,
+    There,
+    Job(Box<Job>),
+}
+
+async fn look(cluster: &Cluster, kind: Kind, what: &Reference) -> Answer {
+    let job = kind == kinds::JOB;
+    let found = if job {
+        cluster
+            .look::<raw::Job>(kind, &what.namespace, &what.name, false)
+            .await
+            .map(|raw| raw.map(|raw| (raw.metadata.uid.clone(), Some(raw))))
+    } else {
+        cluster.look::<raw::Bare>(kind, &what.namespace, &what.name, true).await.map(|raw| raw.map(|raw| (raw.metadata.uid, None)))
+    };
+    match found {
+        Ok(None) => Answer::Gone,
+        Ok(Some((uid, _))) if uid != what.uid => Answer::Gone,
+        Ok(Some((_, Some(job)))) => Answer::Job(Box::new(views::job(job))),
+        Ok(Some((_, None))) => Answer::There,
+        Err(error) => {
+            tracing::debug!(%error, %what, "its absence is not confirmed");
+            Answer::There
+        }
+    }
+}

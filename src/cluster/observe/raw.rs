@@ -1,0 +1,118 @@
+//! The objects as they stand on the wire, as far as anything of them is read; the rest is skipped while decoding. The
+//! types are lenient: whatever may be missing is missing, so that no object of a newer server fails a list.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// null is as good as absent.
+fn nullable<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+macro_rules! raw {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Debug, Default, Deserialize)]
+            #[serde(rename_all = "camelCase", default)]
+            pub(super) struct $name { $($(#[$attribute])* #[serde(deserialize_with = "nullable")] pub(super) $field: $type,)* }
+        )*
+    };
+}
+
+raw! {
+    /// What all objects have.
+    Metadata {
+        name: String,
+        namespace: String,
+        uid: String,
+        resource_version: String,
+        generation: i64,
+        creation_timestamp: Option<Timestamp>,
+        deletion_timestamp: Option<Timestamp>,
+        deletion_grace_period_seconds: i64,
+        labels: BTreeMap<String, String>,
+        annotations: BTreeMap<String, String>,
+        owner_references: Vec<OwnerReference>,
+    }
+    /// Only the metadata of any object.
+    Bare { metadata: Metadata, }
+    OwnerReference { kind: String, name: String, uid: String, controller: bool, }
+    Condition { #[serde(rename = "type")] kind: String, status: String, reason: String, message: String, }
+
+    Node { metadata: NodeMetadata, spec: NodeSpec, status: NodeStatus, }
+    /// [`Metadata`] without what a Node does not have, and with who owns which of the fields that matter.
+    NodeMetadata {
+        name: String,
+        uid: String,
+        resource_version: String,
+        creation_timestamp: Option<Timestamp>,
+        deletion_timestamp: Option<Timestamp>,
+        labels: BTreeMap<String, String>,
+        annotations: NodeAnnotations,
+        managed_fields: Vec<Managed>,
+    }
+    NodeAnnotations {
+        #[serde(rename = "operator.kairos.io/operation")] lock: Option<String>,
+        #[serde(rename = "operator.kairos.io/cordoned-by")] cordoned_by: Option<String>,
+        #[serde(rename = "operator.kairos.io/keep-cordoned")] keep_cordoned: Option<String>,
+    }
+    NodeSpec { unschedulable: bool, }
+    NodeStatus { conditions: Vec<Condition>, node_info: NodeInfo, }
+    NodeInfo { #[serde(rename = "bootID")] boot_id: String, }
+    Managed { manager: String, #[serde(rename = "fieldsV1")] fields: ManagedFields, }
+    ManagedFields {
+        #[serde(rename = "f:metadata")] metadata: ManagedMetadata,
+        #[serde(rename = "f:spec")] spec: ManagedSpec,
+    }
+    ManagedMetadata { #[serde(rename = "f:annotations")] annotations: ManagedAnnotations, }
+    ManagedAnnotations {
+        #[serde(rename = "f:operator.kairos.io/operation")] lock: Option<IgnoredAny>,
+        #[serde(rename = "f:operator.kairos.io/cordoned-by")] cordoned_by: Option<IgnoredAny>,
+    }
+    ManagedSpec { #[serde(rename = "f:unschedulable")] unschedulable: Option<IgnoredAny>, }
+
+    Job { metadata: Metadata, spec: JobSpec, status: JobStatus, }
+    JobSpec { suspend: bool, ttl_seconds_after_finished: Option<i32>, template: JobTemplate, }
+    JobTemplate { spec: JobPodSpec, }
+    JobPodSpec { node_name: String, }
+    JobStatus { conditions: Vec<Condition>, }
+
+    Pod { metadata: Metadata, spec: PodSpec, status: PodStatus, }
+    PodSpec { node_name: String, init_containers: Vec<Named>, containers: Vec<Named>, volumes: Vec<Volume>, }
+    Named { name: String, }
+    Volume { empty_dir: Option<IgnoredAny>, }
+    PodStatus {
+        phase: String,
+        reason: String,
+        message: String,
+        conditions: Vec<Condition>,
+        init_container_statuses: Vec<ContainerStatus>,
+        container_statuses: Vec<ContainerStatus>,
+    }
+    ContainerStatus { name: String, restart_count: i32, state: ContainerState, last_state: ContainerState, }
+    ContainerState { waiting: Option<Waiting>, running: Option<IgnoredAny>, terminated: Option<Terminated>, }
+    Waiting { reason: String, message: String, }
+    Terminated { exit_code: i32, reason: String, message: String, }
+
+    Budget { metadata: Metadata, spec: BudgetSpec, status: BudgetStatus, }
+    BudgetSpec { selector: Option<Value>, }
+    BudgetStatus { disruptions_allowed: i32, observed_generation: i64, }
+
+    Lease { metadata: Metadata, spec: LeaseSpec, }
+    LeaseSpec { holder_identity: String, renew_time: Option<Timestamp>, lease_duration_seconds: i64, }
+
+    Event {
+        metadata: Metadata,
+        reason: String,
+        message: String,
+        last_timestamp: Option<Timestamp>,
+        event_time: Option<Timestamp>,
+        series: Option<EventSeries>,
+    }
+    EventSeries { last_observed_time: Option<Timestamp>, }
+}

@@ -1,0 +1,169 @@
+//! From what stands on the wire to the slim views of [`crate::snapshot::views`].
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::raw;
+use crate::names;
+use crate::selector::NodeSelector;
+use crate::snapshot::Meta;
+use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
+
+/// Annotations under these prefixes are ours.
+const OURS: [&str; 2] = ["operator.kairos.io/", "build.kairos.io/"];
+
+/// The metadata of one of our resources.
+pub(super) fn meta(raw: raw::Metadata) -> Meta {
+    Meta {
+        namespace: raw.namespace,
+        name: raw.name,
+        uid: raw.uid,
+        resource_version: raw.resource_version,
+        generation: raw.generation,
+        created: raw.creation_timestamp,
+        deleting: raw.deletion_timestamp.is_some(),
+        moved: false,
+        annotations: raw.annotations.into_iter().filter(|(key, _)| OURS.iter().any(|prefix| key.starts_with(prefix))).collect(),
+    }
+}
+
+/// A Node.
+pub(super) fn node(raw: raw::Node) -> Node {
+    let raw::NodeMetadata { annotations, managed_fields: managed, .. } = raw.metadata;
+    let manager =
+        |owns: fn(&raw::ManagedFields) -> bool| managed.iter().filter(move |entry| owns(&entry.fields)).map(|entry| entry.manager.clone());
+    // Where several own an annotation, ours is the one that counts: it is the one that can be given up.
+    let holder = |value: Option<String>, owns| {
+        let mut holder = Holder { value: value?, manager: String::new() };
+        let ours = names::node_manager(holder.uid());
+        holder.manager = manager(owns).find(|name| *name == ours).or_else(|| manager(owns).next()).unwrap_or_default();
+        Some(holder)
+    };
+    let mut cordon_managers: Vec<String> = manager(|fields| fields.spec.unschedulable.is_some()).collect();
+    cordon_managers.sort();
+    cordon_managers.dedup();
+    Node {
+        name: raw.metadata.name,
+        uid: raw.metadata.uid,
+        resource_version: raw.metadata.resource_version,
+        created: raw.metadata.creation_timestamp,
+        labels: raw.metadata.labels,
+        unschedulable: raw.spec.unschedulable,
+        ready: is_true(&raw.status.conditions, "Ready"),
+        boot_id: raw.status.node_info.boot_id,
+        lock: holder(annotations.lock, |fields| fields.metadata.annotations.lock.is_some()),
+        cordoned_by: holder(annotations.cordoned_by, |fields| fields.metadata.annotations.cordoned_by.is_some()),
+        cordon_managers,
+        keep_cordoned: annotations.keep_cordoned.is_some_and(|value| value != "false"),
+        deleting: raw.metadata.deletion_timestamp.is_some(),
+    }
+}
+
+/// A Job.
+pub(super) fn job(raw: raw::Job) -> Job {
+    let conditions = &raw.status.conditions;
+    let failed = ["Failed", "FailureTarget"].iter().find_map(|kind| condition(conditions, kind));
+    Job {
+        owner: owner(&raw.metadata),
+        node: raw.spec.template.spec.node_name,
+        run: raw.metadata.labels.get(names::LABEL_RUN).and_then(|run| run.parse().ok()),
+        created: raw.metadata.creation_timestamp,
+        suspended: raw.spec.suspend,
+        deleting: raw.metadata.deletion_timestamp.is_some(),
+        complete: is_true(conditions, "Complete") || is_true(conditions, "SuccessCriteriaMet"),
+        failed: failed.map(|condition| Trouble { reason: condition.reason.clone(), message: condition.message.clone() }),
+        ttl_seconds: raw.spec.ttl_seconds_after_finished,
+        warnings: Vec::new(),
+        namespace: raw.metadata.namespace,
+        name: raw.metadata.name,
+        uid: raw.metadata.uid,
+        resource_version: raw.metadata.resource_version,
+    }
+}
+
+/// A Pod.
+pub(super) fn pod(raw: raw::Pod) -> Pod {
+    let status = &raw.status;
+    let trouble = Trouble { reason: status.reason.clone(), message: status.message.clone() };
+    let init = raw.spec.init_containers.iter().map(|named| container(&named.name, true, &status.init_container_statuses));
+    let others = raw.spec.containers.iter().map(|named| container(&named.name, false, &status.container_statuses));
+    Pod {
+        owner: owner(&raw.metadata),
+        node: raw.spec.node_name,
+        trouble: Some(trouble).filter(|trouble| *trouble != Trouble::default()),
+        ready: is_true(&status.conditions, "Ready"),
+        deleted: asked_to_go(&raw.metadata),
+        mirror: raw.metadata.annotations.contains_key("kubernetes.io/config.mirror"),
+        empty_dir: raw.spec.volumes.iter().any(|volume| volume.empty_dir.is_some()),
+        containers: init.chain(others).collect(),
+        warnings: Vec::new(),
+        phase: raw.status.phase,
+        namespace: raw.metadata.namespace,
+        name: raw.metadata.name,
+        uid: raw.metadata.uid,
+        labels: raw.metadata.labels,
+    }
+}
+
+/// A PodDisruptionBudget.
+pub(super) fn budget(raw: raw::Budget) -> Budget {
+    Budget {
+        current: raw.status.observed_generation >= raw.metadata.generation,
+        namespace: raw.metadata.namespace,
+        name: raw.metadata.name,
+        selector: raw.spec.selector.and_then(|selector| serde_json::from_value::<NodeSelector>(selector).ok()),
+        allowed: raw.status.disruptions_allowed,
+    }
+}
+
+/// A Lease, if somebody holds it at that time.
+pub(super) fn held(raw: raw::Lease, now: Timestamp) -> Option<Lease> {
+    let lasts = SignedDuration::from_secs(raw.spec.lease_duration_seconds);
+    let until = raw.spec.renew_time?.checked_add(lasts).unwrap_or(Timestamp::MAX);
+    let held = until >= now && !raw.spec.holder_identity.is_empty();
+    Some(Lease { namespace: raw.metadata.namespace, holder: raw.spec.holder_identity }).filter(|_| held)
+}
+
+/// An Event: when it was last seen, and what it says.
+pub(super) fn event(raw: raw::Event) -> (Option<Timestamp>, Trouble) {
+    let series = raw.series.and_then(|series| series.last_observed_time);
+    let when = [series, raw.last_timestamp, raw.event_time, raw.metadata.creation_timestamp].into_iter().flatten().max();
+    (when, Trouble { reason: raw.reason, message: raw.message })
+}
+
+fn owner(metadata: &raw::Metadata) -> Option<Owner> {
+    let owner = metadata.owner_references.iter().find(|owner| owner.controller)?;
+    Some(Owner { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() })
+}
+
+/// When a pod was asked to go: its deletionTimestamp lies its grace period later.
+fn asked_to_go(metadata: &raw::Metadata) -> Option<Timestamp> {
+    let gone = metadata.deletion_timestamp?;
+    Some(gone.checked_sub(SignedDuration::from_secs(metadata.deletion_grace_period_seconds)).unwrap_or(gone))
+}
+
+fn container(name: &str, init: bool, statuses: &[raw::ContainerStatus]) -> Container {
+    let Some(status) = statuses.iter().find(|status| status.name == name) else {
+        return Container { name: name.into(), init, ..Container::default() };
+    };
+    let state = match &status.state {
+        raw::ContainerState { terminated: Some(ended), .. } => ContainerState::Ended(exit(ended)),
+        raw::ContainerState { running: Some(_), .. } => ContainerState::Running,
+        raw::ContainerState { waiting: Some(waiting), .. } => {
+            ContainerState::Waiting(Trouble { reason: waiting.reason.clone(), message: waiting.message.clone() })
+        }
+        _ => ContainerState::Unknown,
+    };
+    Container { name: name.into(), init, restarts: status.restart_count, state, last_exit: status.last_state.terminated.as_ref().map(exit) }
+}
+
+fn exit(ended: &raw::Terminated) -> Exit {
+    Exit { code: ended.exit_code, reason: ended.reason.clone(), message: ended.message.clone() }
+}
+
+fn condition<'a>(conditions: &'a [raw::Condition], kind: &str) -> Option<&'a raw::Condition> {
+    conditions.iter().find(|condition| condition.kind == kind && condition.status == "True")
+}
+
+fn is_true(conditions: &[raw::Condition], kind: &str) -> bool {
+    condition(conditions, kind).is_some()
+}

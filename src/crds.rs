@@ -1,0 +1,44 @@
+//! The CustomResourceDefinitions, as `rounds crds` prints them and `crds/` holds them.
+
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use crate::nodeop::api::NodeOp;
+
+/// All definitions, in a fixed order.
+///
+/// # Errors
+/// When a definition has no JSON form.
+pub fn all() -> Result<Vec<Value>, serde_json::Error> {
+    [serde_json::to_value(NodeOp::crd())].into_iter().map(|crd| crd.map(finish)).collect()
+}
+
+/// Name of the file in `crds/` that holds a definition: group and plural.
+pub fn file_name(crd: &Value) -> String {
+    let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"))
+}
+
+/// What the derived definition lacks.
+fn finish(mut crd: Value) -> Value {
+    if let Some(names) = crd.pointer_mut("/spec/names").and_then(Value::as_object_mut) {
+        // An empty list makes GitOps tools apply the definition for ever.
+        names.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+    }
+    for version in crd.pointer_mut("/spec/versions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(status) = version.pointer_mut("/schema/openAPIV3Schema/properties/status") {
+            // On the object: a default on the field alone would give no status, and an object that no round has seen
+            // would count as ready.
+            status["default"] = json!({"observedGeneration": -1});
+            if let Some(conditions) = status.pointer_mut("/properties/conditions") {
+                conditions["x-kubernetes-list-type"] = json!("map");
+                conditions["x-kubernetes-list-map-keys"] = json!(["type"]);
+            }
+            if let Some(nodes) = status.pointer_mut("/properties/nodeStatuses") {
+                // managedFields must not list every node.
+                nodes["x-kubernetes-map-type"] = json!("atomic");
+            }
+        }
+    }
+    crd
+}
