@@ -110,7 +110,13 @@ impl<'a> Place<'_, 'a> {
         };
         match pod.phase.as_str() {
             "Succeeded" => match preflight_message(pod) {
-                "" => self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the preflight found nothing against it"),
+                "" => {
+                    let go = self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the lock is being taken");
+                    match &go.entry {
+                        Some(entry) => Place { op: self.op, name: self.name, entry }.locking(node),
+                        None => go,
+                    }
+                }
                 message => {
                     let message = format!("Skipped by preflight: {}", super::verdict::clip(message, 500));
                     let mut advance = self.go(NodeStep::Releasing, NodePhase::Completed, Reason::SkippedByPreflight, &message);
@@ -122,7 +128,7 @@ impl<'a> Place<'_, 'a> {
             "Failed" => self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", preflight_failure(pod))),
             _ => match super::verdict::start_trouble(pod) {
                 Some(trouble) => self.stay(Reason::CannotStart, &format!("pod {}: {}", pod.name, super::verdict::sentence(&trouble))),
-                None => self.stay(Reason::PreflightRunning, "the preflight runs"),
+                None => self.stay(Reason::PreflightRunning, "Preflight in progress"),
             },
         }
     }
@@ -253,7 +259,7 @@ impl<'a> Place<'_, 'a> {
     /// Records a result; the lock comes off next.
     pub fn settle(&self, phase: NodePhase, reason: Reason, message: &str) -> Advance {
         let mut advance = self.go(NodeStep::Releasing, phase, reason, message);
-        let nothing_held = self.node().is_none_or(|node| !self.op.locks(node)) && !self.op.has_live_pod(self.name);
+        let nothing_held = self.node().is_none_or(|node| !self.op.locks(node) && !self.op.has_live_pod(self.name));
         if nothing_held && !self.op.run.is_outdated(self.entry) {
             advance.entry = advance.entry.map(|entry| self.finished(entry));
         }

@@ -103,10 +103,12 @@ impl<'a> Operation<'a> {
 
     /// The nodes that count against the budget: unfinished claims, live Jobs, live pods, and locks that are still on.
     ///
-    /// A node whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
+    /// What is left of a node that is no more (its pods stay until the pod garbage collector comes by) takes no slot. A node whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
     pub fn in_flight(&self) -> BTreeSet<&str> {
         let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| node.as_str());
-        let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(|node| self.has_live_job(node) || self.has_live_pod(node));
+        let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
+        let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
+        let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));
         let locked = self.snapshot.nodes.values().filter(|node| self.locks(node)).map(|node| node.name.as_str());
         let given_up = |node: &str| {
             self.run
