@@ -4,9 +4,13 @@
 
 mod harness;
 
+mod architecture;
+mod commands;
 mod cordons;
+mod definitions;
 mod drains;
 mod lifecycle;
 mod quiet;
 mod rollouts;
+mod seeds;
 mod stuck;
