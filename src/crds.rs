@@ -40,5 +40,21 @@ fn finish(mut crd: Value) -> Value {
             }
         }
     }
+    whole_numbers(&mut crd);
     crd
+}
+
+/// The generator writes bounds as 1.0; the server gives them back as 1.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            let text = number.to_string();
+            if let Some(whole) = text.strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok()) {
+                *value = json!(whole);
+            }
+        }
+        _ => {}
+    }
 }

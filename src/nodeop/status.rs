@@ -87,23 +87,23 @@ impl Parts<'_, '_> {
         }
         let stopped = self.gate.is_some_and(|gate| gate.reason.reason == Reason::StoppedOnFailure);
         if counts.failed > 0 && (counts.pending == 0 || stopped) {
-            let message = format!("{} of {} nodes failed: {}", counts.failed, counts.total, self.failed_nodes());
+            let message = format!("{} of {} failed: {}", counts.failed, nodes(counts.total), self.failed_nodes());
             return make(Phase::Failed, Reason::NodesFailed, message, true, true, STALLED);
         }
         if counts.pending > 0 {
             let first = self.gate.map(|gate| &gate.reason).or_else(|| self.first_waiting());
             let (reason, message) = first.map_or((Reason::Progressing, String::new()), |why| (why.reason, why.message.clone()));
             let suspended = reason == Reason::Suspended;
-            let message = format!("{} of {} nodes wait: {message}", counts.pending, counts.total);
+            let message = format!("{} of {} to go: {message}", counts.pending, nodes(counts.total));
             return make(open, reason, message, suspended, false, if suspended { SUSPENDED } else { UNDERWAY });
         }
         if counts.total > 0 {
-            return make(Phase::Completed, Reason::Completed, format!("all {} nodes are done", counts.total), true, false, DONE);
+            return make(Phase::Completed, Reason::Completed, format!("{} done", nodes(counts.total)), true, false, DONE);
         }
-        match self.unlabelled() {
+        match i64::try_from(self.unlabelled()).unwrap_or(i64::MAX) {
             0 => make(Phase::Completed, Reason::NoMatchingNodes, "the selector matches no node".into(), true, false, DONE),
             nodes => {
-                let message = format!("the selector matches no node; {nodes} nodes do not carry {} yet", names::LABEL_MANAGED);
+                let message = format!("the selector matches no node; {} without label {} yet", self::nodes(nodes), names::LABEL_MANAGED);
                 make(Phase::Pending, Reason::NoMatchingNodes, message, false, false, UNDERWAY)
             }
         }
@@ -147,7 +147,7 @@ impl Parts<'_, '_> {
         });
         blocked.unwrap_or_else(|| {
             let done = counts.completed + counts.failed;
-            (Reason::Progressing, format!("{} of {} nodes in flight, {done} done", counts.in_flight, counts.total))
+            (Reason::Progressing, format!("{} of {} in flight, {done} done", counts.in_flight, nodes(counts.total)))
         })
     }
 
@@ -224,5 +224,13 @@ impl Parts<'_, '_> {
             return 0;
         }
         self.op.snapshot.nodes.values().filter(|node| !node.labels.contains_key(names::LABEL_MANAGED)).count()
+    }
+}
+
+/// A number of nodes, for people.
+fn nodes(count: impl Into<i64>) -> String {
+    match count.into() {
+        1 => "1 node".into(),
+        count => format!("{count} nodes"),
     }
 }

@@ -1,0 +1,161 @@
+//! `make bench NODES=1000`: how long a NodeOp over all nodes takes, against the least that the control plane needs for the
+//! same Jobs, and what it costs in requests, CPU and memory. Quote medians and ratios: the machine's speed drifts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so by panicking")]
+#![allow(dead_code, reason = "it shares the harness with the tests and needs a part of it")]
+
+#[path = "../tests/it/harness/mod.rs"]
+mod harness;
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{ControlPlane, Corner, wait_for};
+use rounds::cluster::{Cluster, apply::apply, connect::Connection};
+use rounds::nodeop::jobs::Claim;
+use rounds::plan::{Action, Decision, Plan, Step};
+use rounds::reason::Reason;
+use rounds::round::Mode;
+use rounds::settings::Settings;
+use rounds::snapshot::{Meta, Reference, views::Node};
+use serde_json::json;
+
+/// What one rollout took.
+struct Cost {
+    seconds: f64,
+    cpu: f64,
+    peak_mib: f64,
+    writes: BTreeMap<String, usize>,
+}
+
+fn main() {
+    let nodes: usize = std::env::var("NODES").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
+    let runs = 3;
+    let corner = Corner::on(ControlPlane::own("bench"), "bench");
+    make_nodes(&corner, nodes);
+    println!("{nodes} nodes with 50 images each, {runs} runs, this binary in the bench profile");
+
+    let floor = (0..runs).map(|run| floor(&corner, nodes, run)).fold(f64::MAX, f64::min);
+    println!("floor: {nodes} identical Jobs, unsuspended, by the same writer: {floor:.1} s (best of {runs})");
+    for (title, cordon) in [("without cordon", false), ("with cordon", true)] {
+        let mut costs: Vec<Cost> = (0..runs).map(|run| rollout(&corner, &format!("op-{cordon}-{run}"), cordon)).collect();
+        costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let median = &costs[runs / 2];
+        let per_node = median.writes.values().sum::<usize>() as f64 / nodes as f64;
+        println!(
+            "{title}: {:.1} s, ratio {:.2}; cpu {:.1} s, peak {:.0} MiB, {per_node:.2} writes per node",
+            median.seconds,
+            median.seconds / floor,
+            median.cpu,
+            median.peak_mib
+        );
+        for (what, count) in &median.writes {
+            println!("    {count:>7}  {what}");
+        }
+    }
+    println!("idle round: {:.2} s", idle(&corner));
+}
+
+fn make_nodes(corner: &Corner, count: usize) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/nodes.sh");
+    let list = Command::new(script).env("IMAGES", "50").args([&count.to_string(), "3", "bench", "corner=bench"]).output().unwrap();
+    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
+    let output = corner.kubectl_with(&["create", "-f", "-"], Some(&String::from_utf8(list.stdout).unwrap()));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    wait_for("all nodes are Ready", Duration::from_secs(300), || {
+        corner.kubectl(&["get", "nodes", "--no-headers"]).lines().filter(|line| line.contains(" Ready ")).count() == count
+    });
+}
+
+/// The same Jobs, made by the same bounded-parallel writer, with nothing around them.
+fn floor(corner: &Corner, nodes: usize, run: usize) -> f64 {
+    let namespace = format!("floor-{run}");
+    corner.kubectl(&["create", "namespace", &namespace]);
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}});
+    corner.create(&owner);
+    let uid = corner.kubectl(&["-n", &namespace, "get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]);
+    let meta = Meta { namespace: namespace.clone(), name: "floor".into(), uid, ..Meta::default() };
+    let spec = serde_json::from_value(json!({"command": ["succeed"]})).unwrap();
+    let names: Vec<String> =
+        corner.kubectl(&["get", "nodes", "-o", "name"]).lines().map(|line| line.trim_start_matches("node/").to_string()).collect();
+    let steps = names.iter().map(|name| {
+        let node = Node { name: name.clone(), uid: name.clone(), ..Node::default() };
+        let mut object = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.job(&Settings::default());
+        object["spec"]["suspend"] = json!(false);
+        object["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": meta.uid}]);
+        let subject = Reference::new("Node", "", name, name);
+        Step { subject, reason: Reason::Starting, message: String::new(), actions: vec![Action::Create { object }] }
+    });
+    let subject = Reference::new("NodeOp", &namespace, "floor", "floor");
+    let decision = Decision {
+        subject,
+        reason: Reason::Starting,
+        message: String::new(),
+        settled: false,
+        failed: false,
+        status: None,
+        steps: steps.collect(),
+        nodes: BTreeMap::new(),
+    };
+    let plan = Plan { decisions: vec![decision] };
+    let kubeconfig = corner.plane.dir.join("kubeconfig");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let start = now();
+    runtime.block_on(async {
+        let cluster = Cluster::connect(&Connection { kubeconfig: Some(kubeconfig), context: None }).await.expect("the cluster answers");
+        let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
+        assert_eq!(outcome.done(), nodes, "all Jobs are made");
+    });
+    wait_for("all Jobs are complete", Duration::from_secs(600), || {
+        let args = ["-n", &namespace, "get", "jobs", "--no-headers", "--field-selector", "status.successful=1"];
+        corner.kubectl(&args).lines().count() == nodes
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    corner.kubectl(&["delete", "namespace", &namespace, "--wait"]);
+    seconds
+}
+
+fn rollout(corner: &Corner, name: &str, cordon: bool) -> Cost {
+    let before = corner.writes().len();
+    corner.create(&corner.nodeop(name, json!({"cordon": cordon})));
+    let start = now();
+    let mut runner = corner.command(&["run", "--until-settled"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut cpu, mut peak_mib) = (0.0, 0.0);
+    while runner.try_wait().unwrap().is_none() {
+        let process = format!("/proc/{}", runner.id());
+        cpu = std::fs::read_to_string(format!("{process}/stat")).ok().and_then(|text| cpu_seconds(&text)).unwrap_or(cpu);
+        peak_mib = std::fs::read_to_string(format!("{process}/status")).ok().and_then(|text| peak(&text)).unwrap_or(peak_mib);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(corner.status(name)["phase"], "Completed");
+    let mut writes = BTreeMap::new();
+    for entry in &corner.writes()[before..] {
+        *writes.entry(format!("{} {} {}", entry.verb, entry.resource, entry.code)).or_default() += 1;
+    }
+    corner.kubectl(&["-n", "bench", "delete", "nodeops.operator.kairos.io", name, "--wait", "--cascade=foreground"]);
+    Cost { seconds, cpu, peak_mib, writes }
+}
+
+fn idle(corner: &Corner) -> f64 {
+    let start = now();
+    corner.round();
+    start.elapsed().as_secs_f64()
+}
+
+/// utime and stime, fields 14 and 15, in ticks of 10 ms; the name in field 2 may hold anything but its closing bracket.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
+}
+
+fn peak(status: &str) -> Option<f64> {
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock on the wall")]
+fn now() -> Instant {
+    Instant::now()
+}
