@@ -3,14 +3,18 @@
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
+use crate::artifact::api::OSArtifact;
+use crate::channel::api::UpdateChannel;
 use crate::nodeop::api::NodeOp;
+use crate::upgrade::api::NodeOpUpgrade;
 
 /// All definitions, in a fixed order.
 ///
 /// # Errors
 /// When a definition has no JSON form.
 pub fn all() -> Result<Vec<Value>, serde_json::Error> {
-    [serde_json::to_value(NodeOp::crd())].into_iter().map(|crd| crd.map(finish)).collect()
+    let crds = [NodeOp::crd(), NodeOpUpgrade::crd(), OSArtifact::crd(), UpdateChannel::crd()];
+    crds.into_iter().map(|crd| serde_json::to_value(crd).map(finish)).collect()
 }
 
 /// Name of the file in `crds/` that holds a definition: group and plural.

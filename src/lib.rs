@@ -8,6 +8,8 @@
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`settings`]: what the runner was told.
 
+pub mod artifact;
+pub mod channel;
 pub mod cli;
 pub mod cluster;
 pub mod crds;
@@ -24,4 +26,5 @@ pub mod selector;
 pub mod settings;
 pub mod snapshot;
 pub mod sweep;
+pub mod upgrade;
 pub mod yaml;

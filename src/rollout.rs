@@ -3,6 +3,7 @@
 pub mod window;
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -75,13 +76,14 @@ pub enum OnDrainTimeout {
 /// One maintenance window: opens at `start` on each of `days` and stays open for `duration`, over midnight if need be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.duration) >= duration('1m') && duration(self.duration) <= duration('168h')").message("duration must be between 1m and 168h, for example 4h or 90m"))]
 pub struct Window {
     /// Time of day at which the window opens, HH:MM in `timeZone`.
-    #[schemars(regex(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^([01][0-9]|2[0-3]):[0-5][0-9]$')").message("start must be a time of day as HH:MM, for example 02:30 or 22:00"))]
     pub start: String,
     /// How long it stays open, for example 4h, 90m or 1h30m; at most 168h.
-    #[schemars(regex(pattern = "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"), length(min = 2, max = 16))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = duration_between("1m", "168h").message("duration must be between 1m and 168h, for example 4h, 90m or 1h30m"))]
     pub duration: String,
     /// Days on which it opens (the day of `start`, also when it reaches into the next one). Empty: every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -132,6 +134,14 @@ pub struct Reboot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3_600))]
     pub grace_seconds: Option<i64>,
+}
+
+/// Hours, minutes and seconds, within bounds. The pattern comes first: CEL's own error for what is none names no remedy.
+pub fn duration_between(least: &str, most: &str) -> Rule {
+    Rule::new(format!(
+        "self != '' && self.matches('^([0-9]{{1,6}}h)?([0-9]{{1,6}}m)?([0-9]{{1,6}}s)?$') \
+         && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+    ))
 }
 
 impl Rollout {

@@ -7,12 +7,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A label selector over nodes; all of it must match. Empty: every node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeSelector {
     /// Labels that a node must carry with just these values.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64), transform = bound_values)]
+    #[x_kube(validation = Rule::new(format!("self.all(key, self[key].matches('{VALUE}'))"))
+        .message("a value in matchLabels is not a label value: up to 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"))]
+    #[x_kube(validation = Rule::new(format!("self.all(key, key.matches('{KEY}'))"))
+        .message("a key in matchLabels is not a label key, for example kairos.io/managed"))]
     pub match_labels: BTreeMap<String, String>,
     /// Further requirements on labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -25,17 +29,34 @@ pub struct NodeSelector {
 #[x_kube(
     validation = Rule::new("self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 : !has(self.values) || self.values.size() == 0")
         .message("values must be given for In and NotIn, and must be absent for Exists and DoesNotExist")
+        .field_path(".values")
 )]
 pub struct Requirement {
     /// The label's key.
-    #[schemars(length(min = 1, max = 317))]
+    #[schemars(length(max = 512))]
+    #[x_kube(validation = Rule::new(format!("self.matches('{KEY}')")).message("key is not a label key, for example kairos.io/managed"))]
     pub key: String,
     /// In, NotIn, Exists or DoesNotExist.
     pub operator: Operator,
     /// Values for In and NotIn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), inner(length(max = 63)))]
+    #[x_kube(validation = Rule::new(format!("self.all(value, value.matches('{VALUE}'))"))
+        .message("one of values is not a label value: up to 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"))]
     pub values: Vec<String>,
+}
+
+/// What a label's key looks like: a name, optionally behind a DNS name and a slash.
+const KEY: &str = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
+/// What a label's value looks like.
+const VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$";
+
+/// The length of a map's values must be bounded for a rule over them.
+fn bound_values(schema: &mut schemars::Schema) {
+    if let Some(values) = schema.pointer_mut("/additionalProperties").and_then(serde_json::Value::as_object_mut) {
+        values.insert("maxLength".into(), 253.into());
+    }
 }
 
 /// How a label is compared.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::core::Rule;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,7 @@ pub struct NodeOpSpec {
     pub node_selector: Option<NodeSelector>,
     /// The command to run on each node, as the container's command: no shell is added.
     #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = command())]
     pub command: Vec<String>,
     /// Where the node's root file system is mounted, also told in HOST_DIR (default /host).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +54,8 @@ pub struct NodeOpSpec {
     pub host_mount_path: Option<String>,
     /// The image to run. Unset: the runner's --default-image.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4096), regex(pattern = "^\\S*$"))]
+    #[schemars(length(max = 4096))]
+    #[x_kube(validation = image())]
     pub image: Option<String>,
     /// Secrets of the same namespace with which the node pulls `image`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -126,20 +129,32 @@ pub struct DrainOptions {
 
 /// A read-only check before a node is touched. Exit 0 without a termination message: go on. Exit 0 with one: the node
 /// is skipped, for the reason told. Failure: the node has failed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Preflight {
     /// The command; the host is mounted read-only at `hostMountPath`.
     #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = command())]
     pub command: Vec<String>,
     /// Image of the check. Unset: the operation's.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 4096), regex(pattern = "^\\S*$"))]
+    #[schemars(length(max = 4096))]
+    #[x_kube(validation = image())]
     pub image: Option<String>,
     /// Seconds that the check may take, pulling its image included (default 120).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub active_deadline_seconds: Option<i64>,
+}
+
+/// A command names a program.
+fn command() -> Rule {
+    Rule::new("self.size() == 0 || self[0] != ''").message("command must name a program first, for example [sh, -c, date]")
+}
+
+/// An image has no blanks; empty is unset.
+fn image() -> Rule {
+    Rule::new(r"self.matches('^\\S*$')").message("image must be an image reference without blanks, for example busybox:1.37")
 }
 
 impl NodeOpSpec {

@@ -105,10 +105,8 @@ fn add(snapshot: &mut Snapshot, pods: &mut Vec<super::views::Pod>, document: Val
             snapshot.nodes.insert(node.name.clone(), node);
         }
         ("v1", "Pod") => pods.push(convert::pod(document)?),
-        ("batch/v1", "Job") => {
-            if document.pointer("/metadata/labels").is_some_and(|labels| labels.get(names::LABEL_NODEOP).is_some()) {
-                snapshot.jobs.push(convert::job(document)?);
-            }
+        ("batch/v1", "Job") if document.pointer("/metadata/labels").is_some_and(|labels| labels.get(names::LABEL_NODEOP).is_some()) => {
+            snapshot.jobs.push(convert::job(document)?);
         }
         ("policy/v1", "PodDisruptionBudget") => snapshot.budgets.push(convert::budget(document)?),
         ("", _) | (_, "") => return Err("apiVersion and kind must be given".into()),

@@ -35,7 +35,7 @@ impl ControlPlane {
         up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
         run(up);
         let plane = Self { dir, bin: PathBuf::from(bin.trim()) };
-        for manifests in ["crds", "cronjob/clusterrole.yaml"] {
+        for manifests in ["crds", "cronjob/rbac/clusterrole.yaml"] {
             let path = root.join(manifests);
             let mut args = vec!["apply", "--server-side", "-f"];
             let path = path.to_string_lossy().into_owned();

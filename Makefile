@@ -1,0 +1,43 @@
+# The commands of this project; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+NODES ?= 1000
+# Tests mostly wait for the control plane, so more of them than cores run side by side.
+TEST_THREADS ?= 6
+
+.PHONY: help
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: demo
+demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans up after itself
+	cargo build --quiet
+	scripts/demo.sh target/debug/rounds
+
+.PHONY: test
+test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
+	cargo test --no-fail-fast -- --test-threads $(TEST_THREADS)
+
+.PHONY: lint
+lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
+	cargo fmt --check
+	cargo clippy --all-targets --quiet -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh tests/cluster/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
+
+.PHONY: bench
+bench: servers ## a NodeOp over NODES=1000 fake nodes against the floor of the control plane
+	NODES=$(NODES) cargo bench --bench rollout
+
+.PHONY: generate
+generate: ## write crds/ and docs/cli.md anew from the types and the command line
+	cargo build --quiet
+	scripts/generate.sh target/debug/rounds
+
+.PHONY: servers
+servers: ## build etcd, kube-apiserver and the like, once
+	@tests/cluster/build.sh >/dev/null
+
+.PHONY: clean
+clean: ## remove what cargo built; the servers stay in their cache
+	cargo clean

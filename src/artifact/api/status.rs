@@ -1,0 +1,82 @@
+//! What Rounds, and nobody else, writes about an OSArtifact.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where a build stands, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OSArtifactStatus {
+    /// The generation that this status speaks of; -1 until the first round has seen the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Pending, Building, Exporting, Ready or Error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<ArtifactPhase>,
+    /// One sentence on where it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Finished containers and exporters of all, as 3/8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// What is going on now: the container or exporter that runs, or what is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<String>,
+    /// The files that were built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<BuiltArtifact>,
+    /// The image that was pushed, with its digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Name of the Job that builds, or built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
+    /// Ready, Reconciling and Stalled, as kstatus reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Hash of what is executed; another one builds again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spec_hash: Option<String>,
+    /// How often this artifact was built: an edit or a re-run begins a new run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<i64>,
+    /// When the present run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When the present run settled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+    /// When anything in this status last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated: Option<Time>,
+}
+
+/// Where a build stands, in the existing operator's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ArtifactPhase {
+    /// The build has not begun.
+    Pending,
+    /// The build runs.
+    Building,
+    /// The exporters run.
+    Exporting,
+    /// Built, and exported.
+    Ready,
+    /// Given up, for what `message` says.
+    Error,
+}
+
+/// A file that was built.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BuiltArtifact {
+    /// Name of the file.
+    pub name: String,
+    /// Its size in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
+    /// Its digest, as sha256:….
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
