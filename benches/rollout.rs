@@ -30,7 +30,7 @@ struct Cost {
 }
 
 fn main() {
-    let nodes: usize = std::env::var("NODES").ok().and_then(|text| text.parse().ok()).unwrap_or(1000);
+    let nodes: usize = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000);
     let runs = 3;
     let corner = Corner::on(ControlPlane::own("bench"), "bench");
     make_nodes(&corner, nodes);

@@ -85,7 +85,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Verb::Status(verb) => verb.run(&cli.global).await,
             Verb::Why(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
-            Verb::Docs => output::print(&reference::markdown(&Cli::command())).map(|()| Exit::Done),
+            Verb::Docs => {
+                let text = reference::markdown(&Cli::command()).map_err(|error| Failure::new(error.to_string()))?;
+                output::print(&text).map(|()| Exit::Done)
+            }
         }
     })
 }

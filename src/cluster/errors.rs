@@ -141,6 +141,7 @@ mod tests {
     const SCHEMA: &str = r#"{"kind":"Status","status":"Failure","message":"failed to create typed patch object (/op; operator.kairos.io/v1alpha1, Kind=NodeOp): .status.bogus: field not declared in schema","code":500}"#;
     const BUSY: &str = r#"{"kind":"Status","status":"Failure","message":"the server has received too many requests and has asked us to try again later","reason":"TooManyRequests","details":{"retryAfterSeconds":1},"code":429}"#;
     const ETCD: &str = r#"{"kind":"Status","status":"Failure","message":"etcdserver: request timed out","code":500}"#;
+    const DENIED: &str = r#"{"kind":"Status","status":"Failure","message":"nodes \"n1\" is forbidden: User \"rounds-00\" cannot patch resource \"nodes\" in API group \"\" at the cluster scope","reason":"Forbidden","code":403}"#;
     const QUOTA: &str = r#"{"kind":"Status","status":"Failure","message":"jobs.batch \"j1\" is forbidden: exceeded quota: q","reason":"Forbidden","code":403}"#;
 
     fn status(code: u16, body: &str) -> CallError {
@@ -158,7 +159,8 @@ mod tests {
             (422, REPLACED_JOB, "moved"),
             (404, "404 page not found", "moved"),
             (422, INVALID, "failed"),
-            (500, SCHEMA, "failed"),
+            (500, SCHEMA, "notSetUp"),
+            (403, DENIED, "notSetUp"),
             (403, QUOTA, "failed"),
             (429, BUSY, "throttled"),
             (500, ETCD, "unknown"),
@@ -178,8 +180,10 @@ mod tests {
     fn a_conflict_names_the_other_and_an_old_crd_names_the_remedy() {
         let Verdict::Moved(message) = verdict(Err(status(409, TAKEN))) else { panic!() };
         assert!(message.contains("rounds-a"));
-        let Verdict::Failed(message) = verdict(Err(status(500, SCHEMA))) else { panic!() };
+        let Verdict::NotSetUp(message) = verdict(Err(status(500, SCHEMA))) else { panic!() };
         assert!(message.contains("rounds crds | kubectl apply --server-side -f -"), "{message}");
+        let Verdict::NotSetUp(message) = verdict(Err(status(403, DENIED))) else { panic!() };
+        assert!(message.contains(r#"{apiGroups: [""], resources: ["nodes"], verbs: ["patch"]}"#), "{message}");
     }
 
     #[test]

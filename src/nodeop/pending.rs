@@ -98,7 +98,7 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
         return because(Reason::NotReady, "the node is not Ready; it is started when it is".into());
     }
     if let Some(lock) = node.lock.as_ref().filter(|_| !op.locks(node)) {
-        return because(Reason::WaitingForOther, format!("{} holds the node", lock.path()));
+        return because(Reason::WaitingForOther, format!("{} goes first", lock.path()));
     }
     if !op.spec.cordons() {
         return None;
@@ -114,8 +114,8 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
 /// Another operation is on the node, or goes first.
 fn other(op: &Operation<'_>, node: &Node, others: &Others) -> Option<NodeReason> {
     if let Some((_, path)) = others.in_flight.get(&node.name).filter(|(uid, _)| *uid != op.meta.uid) {
-        return Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} is on the node") });
+        return Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} goes first") });
     }
     let path = others.wanted.get(&node.name)?;
-    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} is older and goes first") })
+    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} goes first") })
 }

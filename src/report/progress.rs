@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::nodeop::api::NodeOpStatus;
 use crate::outcome::{ActionOutcome, Verdict};
 use crate::plan::Decision;
+use crate::reason::Reason;
 use crate::round::Round;
 
 /// Tells what happens.
@@ -34,7 +35,8 @@ impl Progress {
             }
             return;
         }
-        let lines: Vec<String> = round.plan.decisions.iter().map(|decision| bar(round, decision)).collect();
+        let shown = round.plan.decisions.iter().filter(|decision| is_ours(decision));
+        let lines: Vec<String> = shown.map(|decision| bar(round, decision)).collect();
         let mut text = self.erase();
         for action in round.outcome.failures() {
             text.push_str(&format!("! {}: {}\n", action.action, message(&action.verdict)));
@@ -60,7 +62,7 @@ impl Progress {
     /// What is said now and was not said before.
     fn news(&mut self, round: &Round) -> Vec<String> {
         let mut news = Vec::new();
-        for decision in &round.plan.decisions {
+        for decision in round.plan.decisions.iter().filter(|decision| is_ours(decision)) {
             let say = format!("{}: {} ({})", decision.subject, decision.message, decision.reason);
             if self.said.get(&decision.subject.uid) != Some(&say) {
                 self.said.insert(decision.subject.uid.clone(), say.clone());
@@ -69,6 +71,11 @@ impl Progress {
         }
         news
     }
+}
+
+/// Whether this runner acts on the resource; of the others there is nothing to tell.
+fn is_ours(decision: &Decision) -> bool {
+    decision.reason != Reason::OtherNamespace
 }
 
 fn log(action: &ActionOutcome) {

@@ -9,6 +9,7 @@ mod commands;
 mod cordons;
 mod definitions;
 mod drains;
+mod examples;
 mod lifecycle;
 mod quiet;
 mod rollouts;

@@ -72,7 +72,7 @@ fn without_nulls(value: Value) -> Value {
 
 /// The example NodeOp of the documents, for this corner's nodes.
 fn example(corner: &Corner) -> Value {
-    let mut object = moved(corner, manifest("seeds/nodeop-example.yaml").remove(0));
+    let mut object = moved(corner, manifest("seeds/nodeop.yaml").remove(0));
     object["spec"]["nodeSelector"]["matchLabels"]["corner"] = json!(corner.name);
     object
 }
@@ -125,8 +125,9 @@ fn invalid_manifests_are_refused_or_stalled_with_field_value_and_remedy_and_the_
         let text = std::fs::read_to_string(format!("{}/tests/manifests/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let expected = text.lines().next().unwrap().trim_start_matches("# ").to_string();
         let (kind, rest) = expected.split_once(": ").unwrap_or_else(|| panic!("{file} does not say what is expected"));
-        // The text as it stands: what the YAML parser makes of it is part of the test.
-        let output = corner.kubectl_with(&["-n", "invalid", "apply", "--server-side", "-f", "-"], Some(&text));
+        // The text as it stands, but for its namespace: what the YAML parser makes of it is part of the test.
+        let text = text.replace("namespace: default", "namespace: invalid");
+        let output = corner.kubectl_with(&["-n", "invalid", "create", "-f", "-"], Some(&text));
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         match kind {
             "refused" => assert!(!output.status.success() && error.contains(rest), "{file}: expected {rest:?}, got {error:?}"),

@@ -67,8 +67,8 @@ where
         spec => spec,
     };
     let status = part("status");
-    let spec = serde_json::from_value::<Spec>(spec).map_err(|error| format!("spec: {error}"));
-    let status = serde_json::from_value::<Option<Status>>(status).map_err(|error| format!("status: {error}"));
+    let spec = typed::<Spec>("spec", spec);
+    let status = typed::<Option<Status>>("status", status);
     match (spec, status) {
         (Ok(spec), Ok(status)) => Ok(Resource { meta, spec, status: status.unwrap_or_default() }),
         (Err(error), _) | (_, Err(error)) => Err(Box::new(Unreadable {
@@ -78,6 +78,14 @@ where
             error,
         })),
     }
+}
+
+/// A part of an object, or the field in it that is wrong.
+fn typed<T: DeserializeOwned>(part: &str, value: Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
+        "." => format!("{part}: {}", error.inner()),
+        path => format!("{part}.{path}: {}", error.inner()),
+    })
 }
 
 /// What identifies an object, from metadata of which some other part is not what it should be.

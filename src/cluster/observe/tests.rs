@@ -124,9 +124,9 @@ fn a_resource_that_cannot_be_read_still_has_a_name() {
     let fine = read(json!({ "command": ["true"] }), Value::Null).unwrap();
     assert_eq!(fine.meta.annotations.keys().collect::<Vec<_>>(), ["operator.kairos.io/rerun"]);
     for (spec, status, error) in [
-        (json!({ "command": "true" }), Value::Null, "spec: invalid type: string"),
+        (json!({ "command": "true" }), Value::Null, "spec.command: invalid type: string"),
         (json!({}), Value::Null, "spec: missing field `command`"),
-        (json!({ "command": ["true"] }), json!({ "phase": "Sideways" }), "status: unknown variant `Sideways`"),
+        (json!({ "command": ["true"] }), json!({ "phase": "Sideways" }), "status.phase: unknown variant `Sideways`"),
     ] {
         let unreadable = read(spec, status).unwrap_err();
         assert!(unreadable.error.starts_with(error), "{}", unreadable.error);

@@ -17,10 +17,6 @@ pub struct Entry {
     pub verb: String,
     /// Resource, with its subresource behind a slash.
     pub resource: String,
-    /// API group; "" is the core's.
-    pub group: String,
-    /// Namespace, or "".
-    pub namespace: String,
     /// Name, or "".
     pub name: String,
     /// HTTP status.
@@ -46,8 +42,6 @@ impl Entry {
             done: text("/stageTimestamp"),
             verb: text("/verb"),
             resource,
-            group: text("/objectRef/apiGroup"),
-            namespace: text("/objectRef/namespace"),
             name,
             code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
             body,
@@ -93,5 +87,6 @@ fn is_of(line: &str, user: &str) -> bool {
 }
 
 fn read(plane: &ControlPlane) -> String {
-    std::fs::read_to_string(plane.dir.join("audit.log")).unwrap_or_default()
+    let path = plane.audit_log.display();
+    std::fs::read_to_string(&plane.audit_log).unwrap_or_else(|error| panic!("the audit log {path:?} (ROUNDS_AUDIT_LOG): {error}"))
 }

@@ -1,16 +1,20 @@
-//! A real control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, from `tests/cluster/`.
+//! A real control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok, from `tests/cluster/`;
+//! or with USE_EXISTING_CLUSTER, what the current context points to (with kwok and `tests/cluster/stages.yaml` in it).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use super::feed;
 
-/// A running control plane; it ends with this process.
+/// A running control plane; it ends with this process, if this process started it.
 pub struct ControlPlane {
-    /// Its folder: logs, audit log, kubeconfig.
+    /// Its folder: logs, kubeconfigs.
     pub dir: PathBuf,
-    bin: PathBuf,
+    /// The apiserver's audit log.
+    pub audit_log: PathBuf,
+    kubectl: PathBuf,
+    kubeconfig: Option<PathBuf>,
 }
 
 impl ControlPlane {
@@ -27,46 +31,69 @@ impl ControlPlane {
 
     fn start(name: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let script = |name: &str| root.join("tests/cluster").join(name);
-        let bin = run(Command::new(script("build.sh")));
         let dir = std::env::temp_dir().join(format!("rounds-test-{}-{name}", std::process::id()));
-        let mut up = Command::new(script("up.sh"));
-        // Whatever ends this process, the servers end too.
-        up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
-        run(up);
-        let plane = Self { dir, bin: PathBuf::from(bin.trim()) };
-        for manifests in ["crds", "cronjob/rbac/clusterrole.yaml"] {
-            let path = root.join(manifests);
-            let mut args = vec!["apply", "--server-side", "-f"];
-            let path = path.to_string_lossy().into_owned();
-            args.push(&path);
-            let output = plane.kubectl(&args, None);
+        let plane = if Self::is_existing() { Self::existing(dir) } else { Self::built(&root, dir) };
+        for (how, what) in [("-k", "crds"), ("-f", "cronjob/rbac/clusterrole.yaml")] {
+            let path = root.join(what).to_string_lossy().into_owned();
+            let output = plane.kubectl(&["apply", "--server-side", how, &path], None);
             let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            assert!(output.status.success() && !err.contains("Warning"), "{manifests}: {out}{err}");
+            assert!(output.status.success() && !err.contains("Warning"), "{what}: {out}{err}");
         }
         let established = ["wait", "crd", "--for=condition=Established", "--timeout=30s", "nodeops.operator.kairos.io"];
         assert!(plane.kubectl(&established, None).status.success(), "the CRDs are not established");
         plane
     }
 
+    /// Whether the tests use a cluster that is there already.
+    fn is_existing() -> bool {
+        std::env::var_os("USE_EXISTING_CLUSTER").is_some_and(|value| !["", "0", "false"].iter().any(|no| value == *no))
+    }
+
+    fn existing(dir: PathBuf) -> Self {
+        std::fs::create_dir_all(&dir).expect("a folder for kubeconfigs");
+        let audit_log = std::env::var_os("ROUNDS_AUDIT_LOG").map(PathBuf::from).unwrap_or_default();
+        Self { dir, audit_log, kubectl: "kubectl".into(), kubeconfig: None }
+    }
+
+    fn built(root: &Path, dir: PathBuf) -> Self {
+        let script = |name: &str| root.join("tests/cluster").join(name);
+        let bin = run(Command::new(script("build.sh")));
+        let mut up = Command::new(script("up.sh"));
+        // Whatever ends this process, the servers end too.
+        up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
+        run(up);
+        let kubeconfig = Some(dir.join("kubeconfig"));
+        Self { audit_log: dir.join("audit.log"), kubectl: PathBuf::from(bin.trim()).join("kubectl"), kubeconfig, dir }
+    }
+
     /// kubectl as the administrator.
     pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Output {
-        let mut command = Command::new(self.bin.join("kubectl"));
-        command.env("KUBECONFIG", self.dir.join("kubeconfig")).args(args);
+        let mut command = Command::new(&self.kubectl);
+        command.envs(self.kubeconfig.iter().map(|path| ("KUBECONFIG", path))).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("kubectl starts");
         feed(&mut child, stdin.unwrap_or_default());
         child.wait_with_output().expect("kubectl ends")
     }
 
-    /// A kubeconfig for a user with a token.
+    /// A kubeconfig with a token in place of the administrator's credentials.
     pub fn kubeconfig_for(&self, user: &str, token: &str) -> PathBuf {
-        let admin = std::fs::read_to_string(self.dir.join("kubeconfig")).expect("the administrator's kubeconfig");
-        let (before, rest) = admin.split_once("token: \"").expect("a token in the kubeconfig");
-        let (_, after) = rest.split_once('"').expect("the token's end");
+        let output = self.kubectl(&["config", "view", "--minify", "--flatten", "--raw", "-o", "json"], None);
+        let mut config: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a kubeconfig");
+        config["users"][0]["user"] = serde_json::json!({"token": token});
         let path = self.dir.join(format!("kubeconfig-{user}"));
-        std::fs::write(&path, format!("{before}token: \"{token}\"{after}")).expect("the user's kubeconfig");
+        std::fs::write(&path, config.to_string()).expect("the user's kubeconfig");
         path
+    }
+
+    /// A user of a corner's own: its name, as the audit log and bindings know it, and its token.
+    pub fn user(&self, corner: &str, index: usize) -> (String, String) {
+        if !Self::is_existing() {
+            return (format!("rounds-{index:02}"), format!("token-rounds-{index:02}"));
+        }
+        self.kubectl(&["-n", corner, "create", "serviceaccount", "runner"], None);
+        let token = self.kubectl(&["-n", corner, "create", "token", "runner", "--duration=1h"], None);
+        (format!("system:serviceaccount:{corner}:runner"), String::from_utf8_lossy(&token.stdout).trim().to_string())
     }
 }
 

@@ -51,9 +51,9 @@ impl Corner {
     pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
         let index = NEXT_USER.fetch_add(1, Ordering::SeqCst);
         assert!(index < 64, "more tests than users: add some to tests/cluster/up.sh");
-        let user = format!("rounds-{index:02}");
-        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&user, &format!("token-{user}")), user };
-        corner.kubectl(&["create", "namespace", name]);
+        plane.kubectl(&["create", "namespace", name], None);
+        let (user, token) = plane.user(name, index);
+        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user };
         corner.kubectl(&["create", "clusterrolebinding", name, "--clusterrole=rounds", &format!("--user={}", corner.user)]);
         corner
     }
