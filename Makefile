@@ -22,7 +22,7 @@ test: servers lint ## everything: format, clippy, unit tests, and all tests on a
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh tests/cluster/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 .PHONY: bench

@@ -3,6 +3,7 @@
 mod crds;
 mod failure;
 mod global;
+mod live;
 mod logging;
 mod output;
 mod plan;
@@ -20,8 +21,8 @@ pub use global::Global;
 
 /// Day-2 work on immutable Kubernetes nodes, one declarative round at a time.
 ///
-/// A round lists the cluster, decides one idempotent step per resource, applies it, and is over. Nothing is remembered:
-/// kill it whenever you like, the next round goes on.
+/// A round lists the cluster, decides one idempotent step per resource, applies it, and is over. Nothing is remembered
+/// between rounds but what is in the cluster: kill it whenever you like, the next round goes on.
 #[derive(Debug, Parser)]
 #[command(name = "rounds", version, max_term_width = 110, after_help = AFTER_HELP)]
 struct Cli {
@@ -32,20 +33,29 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done, or nothing to do; 1 could not do its work; 2 plan has changes; 3 something failed or cannot go on
-(run --until-settled); 4 timed out; 64 wrong usage. stdout is data, stderr is talk.";
+Examples:
+  rounds crds | kubectl apply --server-side -f -    install the definitions
+  rounds plan                                       what would the next round do, and why?
+  rounds run --until-settled                        do it, and tell how it ended
+  rounds status                                     where do the operations stand?
+  rounds why node-3                                 why does this node wait?
+
+Exit codes:
+  0   done, or nothing to do
+  1   could not do its work
+  2   plan: a round would write something
+  3   run --until-settled: something failed or cannot go on
+  4   run --until-settled: the time was up
+  64  wrong usage
+
+stdout is data, stderr is talk. A node that failed does not fail a round: see rounds status.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Do rounds: one, or as many as it takes
     Run(run::Run),
-    /// Show what a round would do, without doing it
     Plan(plan::Plan),
-    /// Show where the operations stand and what they wait for
     Status(status::Status),
-    /// Explain why a node stands where it stands
     Why(why::Why),
-    /// Print the CustomResourceDefinitions
     Crds(crds::Crds),
     /// Print the reference of all commands as Markdown
     #[command(hide = true)]
@@ -64,10 +74,11 @@ pub fn main() -> ExitCode {
         }
     };
     logging::init(&cli.global);
+    let format = cli.global.log_format;
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            failure.print();
+            failure.print(format);
             failure.exit.into()
         }
     }
@@ -95,16 +106,79 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use clap::error::ErrorKind;
+
     use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
 
     #[test]
     fn the_command_line_is_sound_and_every_verb_has_help_with_an_example() {
         let mut command = Cli::command();
         command.clone().debug_assert();
         command.build();
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
-            let help = verb.clone().render_long_help().to_string();
-            assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());
+        let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
+        assert_eq!(verbs.len(), 5);
+        for verb in verbs {
+            for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
+                assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());
+                assert!(help.contains(&format!("rounds {}", verb.get_name())), "{help}");
+                assert!(help.contains("Flags of every command:"), "{help}");
+            }
         }
+    }
+
+    #[test]
+    fn every_flag_is_explained() {
+        let mut command = Cli::command();
+        command.build();
+        for verb in command.get_subcommands() {
+            for argument in verb.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", verb.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn what_excludes_each_other_is_refused() {
+        for line in [
+            "rounds run --loop 30s --for 50s",
+            "rounds run --loop 30s --until-settled",
+            "rounds run --for 50s --until-settled",
+            "rounds run --timeout 5m",
+            "rounds run --loop 30s --timeout 5m",
+            "rounds run --loop soon",
+            "rounds run --for 0s",
+            "rounds plan -o yaml",
+            "rounds plan --offline",
+            "rounds why",
+            "rounds",
+        ] {
+            let error = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
+            assert!(error.use_stderr(), "{line}");
+        }
+        for line in ["rounds --version", "rounds --help", "rounds help plan", "rounds run -h"] {
+            let kind = parse(line).err().map(|error| error.kind());
+            assert!(matches!(kind, Some(ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)), "{line}: {kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_goes_together_is_taken_with_global_flags_on_either_side() {
+        for line in [
+            "rounds run",
+            "rounds run --until-settled --timeout 30m --dry-run -o json",
+            "rounds -n a,b --namespace c status a/op",
+            "rounds plan --offline a.yaml b/ - -o json-patch --context prod",
+            "rounds why node-3 -vv --color never",
+            "rounds run --loop 30s --log-format json --ignore-existing-operator",
+            "rounds crds --kind nodeop -o json",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().map(|error| error.to_string()).unwrap_or_default());
+        }
+        let global = parse("rounds -n a,b --namespace c status").unwrap().global;
+        assert_eq!(global.settings().namespaces, ["a", "b", "c"]);
     }
 }

@@ -1,11 +1,24 @@
 //! What people and programs get to read of a round: tables, texts, diffs, JSON. Pure: from values to strings.
+//!
+//! Texts carry colours, which [`crate::cli`] takes out again where nobody would see them; no colour says anything that the
+//! words beside it do not say.
+//!
+//! - [`status`]: where operations stand. [`why`]: why a node does. [`plan_text`], [`diff`]: what a round would do.
+//! - [`progress`], [`summary`]: what rounds do, and how it ended.
+//! - [`table`], [`paint`], [`words`]: columns, colours, and small words.
 
 pub mod diff;
+pub mod paint;
 pub mod plan_text;
 pub mod progress;
+pub mod status;
 pub mod summary;
 pub mod table;
 pub mod why;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod cases;
 
 /// Version of every JSON document that Rounds prints.
 pub const SCHEMA_VERSION: u32 = 1;

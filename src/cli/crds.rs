@@ -9,8 +9,9 @@ use crate::{crds, yaml};
 /// Print the CustomResourceDefinitions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  rounds crds | kubectl apply --server-side -f -")]
+Examples:
+  rounds crds | kubectl apply --server-side -f -    install or update them
+  rounds crds --kind NodeOp > nodeop-crd.yaml")]
 pub struct Crds {
     /// Only this kind, for example NodeOp
     #[arg(long, value_name = "KIND")]
@@ -25,10 +26,12 @@ impl Crds {
     pub fn run(self) -> Result<Exit, Failure> {
         let failure = |error: &dyn std::fmt::Display| Failure::new(error.to_string());
         let all = crds::all().map_err(|error| failure(&error))?;
-        let wanted = |kind: &str| self.kind.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(kind));
-        let some: Vec<_> = all.into_iter().filter(|crd| wanted(crd["spec"]["names"]["kind"].as_str().unwrap_or_default())).collect();
-        if some.is_empty() {
-            return Err(Failure { exit: Exit::Usage, ..Failure::new("there is no such kind").hint("rounds crds prints all of them") });
+        let kind = |crd: &serde_json::Value| crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_string();
+        let kinds: Vec<String> = all.iter().map(kind).collect();
+        let is_wanted = |crd: &serde_json::Value| self.kind.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(&kind(crd)));
+        let some: Vec<_> = all.into_iter().filter(is_wanted).collect();
+        if let (Some(wanted), true) = (&self.kind, some.is_empty()) {
+            return Err(Failure::new(format!("there is no kind {wanted}")).hint(format!("there are: {}", kinds.join(", "))).usage());
         }
         match self.output {
             Format::Json => output::print_json(&serde_json::json!({"apiVersion": "v1", "kind": "List", "items": some}))?,

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
+use super::global::LogFormat;
+use super::output;
 use crate::cluster::connect::ConnectError;
+use crate::report::paint::Tone;
 use crate::round::RoundError;
 
 /// The exit codes.
@@ -38,8 +41,8 @@ impl From<Exit> for ExitCode {
 /// A command that could not do its work.
 #[derive(Debug)]
 pub struct Failure {
-    /// What is wrong, in one line.
-    pub message: String,
+    /// What is wrong, a line each.
+    pub messages: Vec<String>,
     /// What to do about it; may be empty.
     pub hint: String,
     /// The exit code.
@@ -49,7 +52,12 @@ pub struct Failure {
 impl Failure {
     /// A failure without a hint.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: String::new(), exit: Exit::Failed }
+        Self::all(vec![message.into()])
+    }
+
+    /// Several things that are wrong.
+    pub fn all(messages: Vec<String>) -> Self {
+        Self { messages, hint: String::new(), exit: Exit::Failed }
     }
 
     /// The same with a hint.
@@ -57,12 +65,22 @@ impl Failure {
         Self { hint: hint.into(), ..self }
     }
 
-    /// Says it on stderr.
-    pub fn print(&self) {
-        eprintln!("error: {}", self.message);
-        if !self.hint.is_empty() {
-            eprintln!("hint: {}", self.hint);
+    /// The same as wrong usage.
+    pub fn usage(self) -> Self {
+        Self { exit: Exit::Usage, ..self }
+    }
+
+    /// Says it on stderr: to people, or to whoever reads log lines.
+    pub fn print(&self, format: LogFormat) {
+        if format == LogFormat::Json {
+            self.messages.iter().for_each(|message| tracing::error!(hint = self.hint, "{message}"));
+            return;
         }
+        let mut text: String = self.messages.iter().map(|message| format!("{} {message}\n", Tone::Bad.paint("error:"))).collect();
+        if !self.hint.is_empty() {
+            text += &format!("{} {}\n", Tone::Strong.paint("hint:"), self.hint);
+        }
+        output::talk(&text);
     }
 }
 

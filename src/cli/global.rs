@@ -9,9 +9,11 @@ use crate::cluster::Cluster;
 use crate::cluster::connect::Connection;
 use crate::round::{Mode, Round};
 use crate::settings::Settings;
+use crate::snapshot::views::Lease;
 
 /// Flags of every verb.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Flags of every command")]
 pub struct Global {
     /// The kubeconfig file; unset: KUBECONFIG, then ~/.kube/config, then the pod's service account
     #[arg(long, global = true, value_name = "FILE")]
@@ -19,24 +21,37 @@ pub struct Global {
     /// The kubeconfig's context; unset: its current one
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
-    /// Act only on resources of this namespace (repeatable); what is looked at is never limited
+    /// Act only on resources of this namespace (repeatable, or a,b); what is looked at is never limited
     #[arg(long, short, global = true, value_name = "NAME", value_delimiter = ',')]
     pub namespace: Vec<String>,
     /// Image of operations that name none
-    #[arg(long, global = true, value_name = "IMAGE", env = "NODEOP_DEFAULT_IMAGE", default_value = "busybox:latest")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "IMAGE",
+        env = "NODEOP_DEFAULT_IMAGE",
+        hide_env_values = true,
+        default_value = "busybox:latest"
+    )]
     pub default_image: String,
     /// Image of Rounds itself, for what runs on nodes beside the operation; unset: this version's
-    #[arg(long, global = true, value_name = "IMAGE", env = "OPERATOR_IMAGE")]
+    #[arg(long, global = true, value_name = "IMAGE", env = "OPERATOR_IMAGE", hide_env_values = true)]
     pub runner_image: Option<String>,
-    /// Secret with which nodes pull the runner's image (repeatable)
+    /// Secret with which nodes pull the runner's image (repeatable, or a,b)
     #[arg(long, global = true, value_name = "SECRET", value_delimiter = ',')]
     pub runner_pull_secret: Vec<String>,
-    /// Work even while the existing operator holds its lease
-    #[arg(long, global = true)]
+    /// Work even while the existing operator holds its lease: the two would work against each other
+    #[arg(long, global = true, alias = "ignore-existing-operator")]
     pub ignore_lease: bool,
     /// How to log on stderr
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// Say more on stderr; -vv says everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
     /// uid of the pod that this runs in (downward API)
     #[arg(long, global = true, hide = true, env = "ROUNDS_POD_UID")]
     pub pod_uid: Option<String>,
@@ -48,12 +63,23 @@ pub struct Global {
     pub sentinel_image: Option<String>,
 }
 
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people
     Text,
-    /// One JSON object per line.
+    /// One JSON object per line
     Json,
 }
 
@@ -65,8 +91,8 @@ impl Global {
         Settings {
             default_image: Some(self.default_image.clone()).filter(|image| !image.is_empty()).unwrap_or(unset.default_image),
             runner_image: given(&self.runner_image).unwrap_or(unset.runner_image),
-            runner_pull_secrets: self.runner_pull_secret.clone(),
-            namespaces: self.namespace.clone(),
+            runner_pull_secrets: filled(&self.runner_pull_secret),
+            namespaces: filled(&self.namespace),
             pod_uid: given(&self.pod_uid),
             node_name: given(&self.node_name),
             ignore_lease: self.ignore_lease,
@@ -91,6 +117,18 @@ impl Global {
     pub async fn look(&self) -> Result<Round, Failure> {
         let settings = Settings { ignore_lease: true, ..self.settings() };
         let cluster = self.connect().await?;
-        Ok(crate::round::round(&cluster, &settings, Mode::PlanOnly).await?)
+        let round = crate::round::round(&cluster, &settings, Mode::PlanOnly).await?;
+        if let Some(lease) = round.snapshot.lease.as_ref().filter(|_| !self.ignore_lease) {
+            let Lease { namespace, holder } = lease;
+            tracing::warn!(
+                "{holder} holds the existing operator's lease in namespace {namespace}: rounds run would refuse to work beside it"
+            );
+        }
+        Ok(round)
     }
+}
+
+/// Without empty ones: a variable that is set to nothing in a manifest means nothing.
+fn filled(values: &[String]) -> Vec<String> {
+    values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).map(ToString::to_string).collect()
 }

@@ -1,15 +1,25 @@
-//! Log lines on stderr: text for people, JSON in a pod.
+//! Log lines on stderr: text for people, JSON in a pod; and whether anything is printed in colour.
 
-use std::io::IsTerminal;
-
+use anstream::{AutoStream, ColorChoice};
 use tracing_subscriber::EnvFilter;
 
-use super::global::{Global, LogFormat};
+use super::global::{Color, Global, LogFormat};
 
-/// Sets up logging for the process.
+/// Sets up logging and colours for the process.
 pub fn init(global: &Global) {
+    match global.color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::AlwaysAnsi,
+        Color::Never => ColorChoice::Never,
+    }
+    .write_global();
     // kube logs every refused request as an error of its own; ours say more.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
+    let wanted = match global.verbose {
+        0 => "info,kube_client=off",
+        1 => "info,rounds=debug,kube_client=off",
+        _ => "debug,rounds=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(wanted));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match global.log_format {
         LogFormat::Json => lines.json().flatten_event(true).init(),
@@ -17,8 +27,7 @@ pub fn init(global: &Global) {
     }
 }
 
-/// Whether stderr is a terminal whose user has not said NO_COLOR.
-#[expect(clippy::disallowed_methods, reason = "NO_COLOR is a convention of terminals, no setting of ours")]
-pub fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var("NO_COLOR").unwrap_or_default().is_empty()
+/// Whether stderr is printed to in colour.
+fn colour() -> bool {
+    AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
 }

@@ -1,4 +1,4 @@
-//! Data on stdout. A reader that has gone away (`| head`) is no error.
+//! Data on stdout, talk on stderr; colours go where somebody sees them. A reader that has gone away (`| head`) is no error.
 
 use std::io::{ErrorKind, Write};
 
@@ -10,9 +10,9 @@ use super::Failure;
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For people
     Text,
-    /// One JSON document with a schemaVersion.
+    /// One JSON document with a schemaVersion
     Json,
 }
 
@@ -21,7 +21,7 @@ pub enum Format {
 /// # Errors
 /// When stdout cannot be written to.
 pub fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(format!("stdout cannot be written to: {error}"))),
@@ -36,4 +36,10 @@ pub fn print(text: &str) -> Result<(), Failure> {
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
     print(&format!("{text}\n"))
+}
+
+/// Says something on stderr. That nobody listens is no reason to stop working.
+pub fn talk(text: &str) {
+    let mut err = anstream::stderr().lock();
+    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
 }

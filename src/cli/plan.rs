@@ -6,14 +6,15 @@ use clap::{Args, ValueEnum};
 
 use super::{Exit, Failure, Global, output};
 use crate::decide::decide;
+use crate::report::words::count;
 use crate::report::{diff, plan_text};
 use crate::round::Round;
 use crate::snapshot::manifests;
 
 /// Show what a round would do, without doing it.
 ///
-/// The very same decision as `rounds run`, with every step and its reason. Against the cluster, or with --offline against
-/// a folder of manifests (the resources, and the nodes: kubectl get nodes -o yaml > nodes.yaml).
+/// The very same decision as in `rounds run`, with every step and its reason. It is made about the cluster, or with
+/// --offline about a folder of manifests: the resources, and the nodes (kubectl get nodes -o yaml > nodes.yaml).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -21,13 +22,14 @@ Examples:
   rounds plan -o diff                           the same as changes to objects
   rounds plan -o json | jq '.decisions[].reason'
   rounds plan --offline manifests/              what would happen, without a cluster
+  kubectl get nodes -o json | rounds plan --offline nodeop.yaml -
 
 Exit code 0: nothing to do; 2: a round would write something.")]
 pub struct Plan {
     /// What to print
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// Decide on these manifests (folders, files, or - for stdin) instead of a cluster
+    /// Decide about these manifests (folders, files, or - for stdin) instead of a cluster
     #[arg(long, value_name = "PATH", num_args = 1..)]
     offline: Vec<PathBuf>,
 }
@@ -36,11 +38,11 @@ pub struct Plan {
 enum Format {
     /// For people
     Text,
-    /// One JSON document
+    /// One JSON document with a schemaVersion
     Json,
     /// A unified diff of each object
     Diff,
-    /// RFC 6902 patches
+    /// One JSON document with an RFC 6902 patch per object
     JsonPatch,
 }
 
@@ -63,14 +65,18 @@ impl Plan {
     fn offline(&self, global: &Global) -> Result<Round, Failure> {
         #[expect(clippy::disallowed_methods, reason = "manifests carry no clock; the user's is the one that counts")]
         let now = jiff::Timestamp::now();
-        let files = manifests::read(&self.offline).map_err(|errors| {
-            Failure::new(errors.join("\nerror: ")).hint("kubectl apply --dry-run=client --validate=strict tells the same of a file")
-        })?;
-        let snapshot = manifests::snapshot(&files, now).map_err(|errors| Failure::new(errors.join("\nerror: ")))?;
-        if snapshot.nodes.is_empty() {
-            return Err(Failure::new("there are no nodes among the manifests").hint("kubectl get nodes -o yaml > nodes.yaml"));
+        let sources = manifests::read(&self.offline).map_err(Failure::all)?;
+        let loaded = manifests::load(&sources, now).map_err(Failure::all)?;
+        if !loaded.passed_over.is_empty() {
+            let kinds: Vec<String> = loaded.passed_over.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+            let objects = count(loaded.passed_over.values().sum(), "object");
+            tracing::info!("{objects} of kinds that no decision reads: {}", kinds.join(", "));
         }
-        let plan = decide(&snapshot, &global.settings());
-        Ok(Round { snapshot, plan, ..Round::default() })
+        if loaded.snapshot.nodes.is_empty() {
+            let hint = "add them: kubectl get nodes -o yaml > nodes.yaml, and pass nodes.yaml as well";
+            return Err(Failure::new("there is no Node among the manifests, so nothing can be decided").hint(hint));
+        }
+        let plan = decide(&loaded.snapshot, &global.settings());
+        Ok(Round { snapshot: loaded.snapshot, plan, ..Round::default() })
     }
 }

@@ -65,7 +65,7 @@ fn flag(argument: &Arg) -> Value {
         help += &format!(" ({})", choices.join(", "));
     }
     let default: Vec<String> = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
-    if !default.is_empty() {
+    if argument.get_action().takes_values() && !default.is_empty() {
         help += &format!(", default {}", default.join(" "));
     }
     if let Some(variable) = argument.get_env() {

@@ -5,14 +5,15 @@ use clap::Args;
 use super::output::{self, Format};
 use super::{Exit, Failure, Global};
 use crate::plan::Decision;
-use crate::report::{SCHEMA_VERSION, table};
+use crate::report::status;
 
 /// Show where the operations stand and what they wait for.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rounds status                                 all operations, a line each
-  rounds status -n default kernel-args          one operation, node by node
+  rounds status default/kernel-args             one operation, node by node
+  rounds status -n default kernel-args          the same
   rounds status -o json | jq '.resources[] | select(.failed)'")]
 pub struct Status {
     /// One operation, node by node: its name, or namespace/name
@@ -26,44 +27,27 @@ impl Status {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
         let mut round = global.look().await?;
-        round.plan.decisions.retain(|decision| self.wants(global, decision));
+        let settings = global.settings();
+        let acts_on = |namespace: &str| namespace.is_empty() || settings.acts_on(namespace);
+        round.plan.decisions.retain(|decision| self.wants(decision) && acts_on(&decision.subject.namespace));
         if let (Some(name), true) = (&self.name, round.plan.decisions.is_empty()) {
             return Err(Failure::new(format!("there is no operation {name}")).hint("rounds status lists all of them"));
         }
-        match self.output {
-            Format::Json => {
-                let resources: Vec<_> = round
-                    .plan
-                    .decisions
-                    .iter()
-                    .map(|decision| {
-                        serde_json::json!({
-                            "resource": decision.subject, "reason": decision.reason, "message": decision.message,
-                            "settled": decision.settled, "failed": decision.failed,
-                            "status": crate::round::status_after(&round.snapshot, decision), "nodes": decision.nodes,
-                        })
-                    })
-                    .collect();
-                output::print_json(
-                    &serde_json::json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "resources": resources}),
-                )?;
-            }
-            Format::Text => {
-                output::print(&table::nodeops(&round))?;
-                if self.name.is_some() {
-                    for decision in &round.plan.decisions {
-                        output::print(&format!("\n{}", table::nodes(&round, decision)))?;
-                    }
-                }
+        match (self.output, &self.name) {
+            (Format::Json, _) => output::print_json(&status::json(&round))?,
+            (Format::Text, None) => output::print(&status::overview(&round))?,
+            (Format::Text, Some(_)) => {
+                let details: Vec<String> = round.plan.decisions.iter().map(|decision| status::details(&round, decision)).collect();
+                output::print(&details.join("\n"))?;
             }
         }
         Ok(Exit::Done)
     }
 
-    fn wants(&self, global: &Global, decision: &Decision) -> bool {
+    fn wants(&self, decision: &Decision) -> bool {
         let subject = &decision.subject;
-        let named =
-            self.name.as_ref().is_none_or(|name| *name == subject.name || *name == format!("{}/{}", subject.namespace, subject.name));
-        subject.kind == "NodeOp" && named && global.settings().acts_on(&subject.namespace)
+        let is_named =
+            |name: &String| subject.kind != "Node" && (*name == subject.name || *name == format!("{}/{}", subject.namespace, subject.name));
+        self.name.as_ref().is_none_or(is_named)
     }
 }

@@ -1,119 +1,278 @@
-//! Progress while rounds run: a few lines that are rewritten on a terminal, a log line per thing that happened elsewhere.
+//! What is told while rounds run: bars for a terminal, and news for a log.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::paint::Tone;
+use super::words;
 use crate::nodeop::api::NodeOpStatus;
+use crate::nodeop::verdict::clip;
 use crate::outcome::{ActionOutcome, Verdict};
-use crate::plan::Decision;
+use crate::plan::{Decision, NodeReason};
 use crate::reason::Reason;
-use crate::round::Round;
+use crate::round::{Round, status_after};
 
-/// Tells what happens.
-#[derive(Debug)]
-pub struct Progress {
-    live: bool,
-    drawn: usize,
-    said: BTreeMap<String, String>,
+/// Nodes that are listed in one line.
+const LISTED: usize = 5;
+
+/// How loud a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something is wrong.
+    Error,
+    /// Somebody may have to do something.
+    Warn,
+    /// Something happened.
+    Info,
+    /// For who looks closely.
+    Debug,
 }
 
-impl Progress {
-    /// Live lines, or log lines.
-    pub fn new(live: bool) -> Self {
-        Self { live, drawn: 0, said: BTreeMap::new() }
-    }
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// How loud.
+    pub level: Level,
+    /// The resource that it is about.
+    pub resource: String,
+    /// Its nodes that it is about; empty: the resource as a whole.
+    pub nodes: Vec<String>,
+    /// The reason; None for a write.
+    pub reason: Option<Reason>,
+    /// What happened.
+    pub message: String,
+}
 
-    /// Tells of a round.
-    pub fn tell(&mut self, round: &Round) {
-        let news = self.news(round);
-        if !self.live {
-            for line in news {
-                tracing::info!("{line}");
+impl News {
+    /// The whole line.
+    pub fn line(&self) -> String {
+        let nodes: Vec<&str> = self.nodes.iter().map(String::as_str).collect();
+        let reason = self.reason.map(|reason| format!("{reason}: ")).unwrap_or_default();
+        match nodes.is_empty() {
+            true => format!("{}: {reason}{}", self.resource, self.message),
+            false => format!("{}: {}: {reason}{}", self.resource, words::names(&nodes, LISTED), self.message),
+        }
+    }
+}
+
+/// Remembers what was said, so that nothing is said twice.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    resources: BTreeMap<String, String>,
+    nodes: BTreeMap<String, BTreeMap<String, Reason>>,
+}
+
+impl Memory {
+    /// What is to be said after a round and was not said before.
+    pub fn news(&mut self, round: &Round) -> Vec<News> {
+        let mut news: Vec<News> = round.outcome.actions.iter().map(write).collect();
+        for decision in &round.plan.decisions {
+            news.extend(self.nodes(round, decision));
+            let said = format!("{} {}", decision.reason, decision.message);
+            let before = self.resources.insert(decision.subject.uid.clone(), said.clone());
+            if before.as_ref() != Some(&said) {
+                let level = match (decision.settled, decision.failed) {
+                    (true, true) => Level::Warn,
+                    // It was so before anybody looked.
+                    (true, false) if before.is_none() => Level::Debug,
+                    _ => Level::Info,
+                };
+                let message = decision.message.clone();
+                news.push(News {
+                    level,
+                    resource: decision.subject.to_string(),
+                    nodes: Vec::new(),
+                    reason: Some(decision.reason),
+                    message,
+                });
             }
-            for action in &round.outcome.actions {
-                log(action);
-            }
-            return;
         }
-        let shown = round.plan.decisions.iter().filter(|decision| is_ours(decision));
-        let lines: Vec<String> = shown.map(|decision| bar(round, decision)).collect();
-        let mut text = self.erase();
-        for action in round.outcome.failures() {
-            text.push_str(&format!("! {}: {}\n", action.action, message(&action.verdict)));
-        }
-        for line in &lines {
-            text.push_str(line);
-            text.push('\n');
-        }
-        self.drawn = lines.len();
-        // Progress that cannot be shown is no reason to stop working.
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }
-
-    /// Leaves the last lines standing.
-    pub fn finish(&mut self) {
-        self.drawn = 0;
-    }
-
-    fn erase(&self) -> String {
-        if self.drawn == 0 { String::new() } else { format!("\x1b[{}A\x1b[J", self.drawn) }
-    }
-
-    /// What is said now and was not said before.
-    fn news(&mut self, round: &Round) -> Vec<String> {
-        let mut news = Vec::new();
-        for decision in round.plan.decisions.iter().filter(|decision| is_ours(decision)) {
-            let say = format!("{}: {} ({})", decision.subject, decision.message, decision.reason);
-            if self.said.get(&decision.subject.uid) != Some(&say) {
-                self.said.insert(decision.subject.uid.clone(), say.clone());
-                news.push(say);
-            }
-        }
+        let living: BTreeSet<&str> = round.plan.decisions.iter().map(|decision| decision.subject.uid.as_str()).collect();
+        self.resources.retain(|uid, _| living.contains(uid.as_str()));
+        self.nodes.retain(|uid, _| living.contains(uid.as_str()));
         news
     }
-}
 
-/// Whether this runner acts on the resource; of the others there is nothing to tell.
-fn is_ours(decision: &Decision) -> bool {
-    decision.reason != Reason::OtherNamespace
-}
-
-fn log(action: &ActionOutcome) {
-    let ActionOutcome { on_behalf_of, action, verdict, .. } = action;
-    let of = on_behalf_of.to_string();
-    match verdict {
-        Verdict::Done => tracing::info!(of, "{action}"),
-        Verdict::Already | Verdict::Skipped => tracing::debug!(of, "{action}: {}", message(verdict)),
-        Verdict::Moved(why) => tracing::info!(of, "{action}: the world moved, the next round decides again ({why})"),
-        Verdict::Blocked(why) => tracing::info!(of, "{action}: blocked ({why})"),
-        Verdict::Throttled(why) | Verdict::Unknown(why) => tracing::warn!(of, "{action}: {why}"),
-        Verdict::Failed(why) | Verdict::NotSetUp(why) => tracing::error!(of, "{action}: {why}"),
+    /// Nodes whose reason is another one than before.
+    fn nodes(&mut self, round: &Round, decision: &Decision) -> Vec<News> {
+        let reasons = decision.nodes.iter().map(|(node, why)| (node.clone(), why.reason)).collect();
+        let before = self.nodes.insert(decision.subject.uid.clone(), reasons);
+        let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
+        // What had finished before anybody looked is no news.
+        let is_old = |node: &str| {
+            before.is_none()
+                && resource.and_then(|resource| resource.status.node_statuses.get(node)).is_some_and(|entry| entry.is_finished())
+        };
+        let known = |node: &str| before.as_ref().and_then(|before| before.get(node)).copied();
+        let is_news = |(node, why): &(&String, &NodeReason)| known(node) != Some(why.reason) && !is_old(node);
+        let news = words::groups(decision.nodes.iter().filter(is_news)).into_iter().map(|group| News {
+            level: match Tone::of(group.reason) {
+                Tone::Bad | Tone::Wait => Level::Warn,
+                _ => Level::Info,
+            },
+            resource: decision.subject.to_string(),
+            nodes: group.nodes.iter().map(ToString::to_string).collect(),
+            reason: Some(group.reason),
+            message: if group.message.is_empty() { group.reason.meaning().into() } else { group.message.into() },
+        });
+        news.collect()
     }
 }
 
-fn message(verdict: &Verdict) -> &str {
-    match verdict {
-        Verdict::Done => "done",
-        Verdict::Already => "so already",
-        Verdict::Skipped => "skipped",
-        Verdict::Moved(why) | Verdict::Blocked(why) | Verdict::Throttled(why) => why,
-        Verdict::Unknown(why) | Verdict::Failed(why) | Verdict::NotSetUp(why) => why,
-    }
+/// What became of a write. Those that only tell, statuses and Events, are for who looks closely.
+fn write(outcome: &ActionOutcome) -> News {
+    let quiet = outcome.target == outcome.on_behalf_of || outcome.target.kind == "Event";
+    let done = if quiet { Level::Debug } else { Level::Info };
+    let (level, message) = match &outcome.verdict {
+        Verdict::Done => (done, outcome.action.clone()),
+        Verdict::Already => (Level::Debug, format!("{}: so already", outcome.action)),
+        Verdict::Skipped => (Level::Debug, format!("{}: skipped", outcome.action)),
+        Verdict::Moved(why) => (Level::Info, format!("{}: the world moved, the next round decides again ({why})", outcome.action)),
+        Verdict::Blocked(why) => (Level::Info, format!("{}: blocked ({why})", outcome.action)),
+        Verdict::Throttled(why) => (Level::Warn, format!("{}: the server asks to slow down ({why})", outcome.action)),
+        Verdict::Unknown(why) => (Level::Warn, format!("{}: no answer, the next round sees ({why})", outcome.action)),
+        Verdict::Failed(why) | Verdict::NotSetUp(why) => (Level::Error, format!("{}: {why}", outcome.action)),
+    };
+    News { level, resource: outcome.on_behalf_of.to_string(), nodes: Vec::new(), reason: None, message }
 }
 
-/// One line for a resource: name, bar, counts, where it is now.
-fn bar(round: &Round, decision: &Decision) -> String {
-    const WIDTH: usize = 24;
-    let status: NodeOpStatus = crate::round::status_after(&round.snapshot, decision);
+/// One line per resource that fits into a terminal: name, bar, counts, and the nodes in flight with their step.
+pub fn bars(round: &Round, columns: usize, rows: usize) -> Vec<String> {
+    let mut decisions: Vec<&Decision> = round.plan.decisions.iter().filter(|decision| decision.subject.kind != "Node").collect();
+    // What moves is on the screen first, if not everything fits.
+    decisions.sort_by_key(|decision| decision.settled);
+    let name = decisions.iter().map(|decision| path(decision).chars().count()).max().unwrap_or(0).min(40);
+    let rows = rows.max(2);
+    let more = if decisions.len() > rows { decisions.len() - (rows - 1) } else { 0 };
+    let shown = decisions.len() - more;
+    let mut lines: Vec<String> = decisions[..shown].iter().map(|decision| bar(round, decision, name, columns)).collect();
+    if more > 0 {
+        lines.push(clip_to(&format!("and {more} more"), columns));
+    }
+    lines
+}
+
+fn path(decision: &Decision) -> String {
+    format!("{}/{}", decision.subject.namespace, decision.subject.name)
+}
+
+fn bar(round: &Round, decision: &Decision, name: usize, columns: usize) -> String {
+    const WIDTH: usize = 20;
+    let status: NodeOpStatus = status_after(&round.snapshot, decision);
     let counts = status.nodes.unwrap_or_default();
-    let share = |nodes: i64| usize::try_from(nodes).unwrap_or(0) * WIDTH / usize::try_from(counts.total).unwrap_or(0).max(1);
-    let done = share(counts.completed + counts.failed);
+    let number = |nodes: i64| usize::try_from(nodes).unwrap_or(0);
+    let share = |nodes: i64| number(nodes) * WIDTH / number(counts.total).max(1);
+    let done = share(counts.completed + counts.failed).min(WIDTH);
     let flying = share(counts.in_flight).max(usize::from(counts.in_flight > 0)).min(WIDTH - done);
     let drawing = format!("{}{}{}", "#".repeat(done), ">".repeat(flying), ".".repeat(WIDTH - done - flying));
-    let failed = if counts.failed > 0 { format!(" {} failed", counts.failed) } else { String::new() };
     let progress = status.progress.as_deref().unwrap_or("-");
-    let now = status.current.as_deref().unwrap_or(decision.reason.code());
-    let line = format!("{:<28} [{drawing}] {progress:>7}{failed}  {now}  {}", decision.subject.to_string(), decision.message);
-    // A line that wraps could not be erased.
-    crate::nodeop::verdict::clip(&line, 150)
+    let failed = if counts.failed > 0 { format!(" {} failed", counts.failed) } else { String::new() };
+    let head = format!("{:<name$} [{drawing}] {progress:>7}{failed}  ", clip_to(&path(decision), name));
+    let rest = match in_flight(&status) {
+        nodes if nodes.is_empty() => format!("{}: {}", decision.reason, decision.message),
+        nodes => nodes,
+    };
+    // A line that wraps could not be erased: it is cut before it is painted.
+    let room = columns.saturating_sub(head.chars().count() + 1);
+    let rest = Tone::of_decision(decision).paint(&clip_to(&rest.replace(['\n', '\r', '\t'], " "), room));
+    if room == 0 { clip_to(&head, columns.saturating_sub(1)) } else { head + &rest }
+}
+
+fn in_flight(status: &NodeOpStatus) -> String {
+    let flying = status.node_statuses.iter().filter_map(|(node, entry)| Some((node, entry.step?, entry)));
+    let words: Vec<String> = flying
+        .map(|(node, step, entry)| {
+            let step = format!("{step:?}");
+            let reason = entry.reason.as_deref().filter(|reason| *reason != step).map(|reason| format!(" ({reason})"));
+            format!("{node} {step}{}", reason.unwrap_or_default())
+        })
+        .collect();
+    words::names(&words.iter().map(String::as_str).collect::<Vec<_>>(), LISTED)
+}
+
+/// At most so many characters, the mark of the cut included.
+fn clip_to(text: &str, most: usize) -> String {
+    if text.chars().count() <= most { text.to_string() } else { clip(text, most.saturating_sub(1)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::cases::{self, plain};
+    use crate::snapshot::Reference;
+
+    fn lines(news: &[News]) -> Vec<String> {
+        news.iter().map(News::line).collect()
+    }
+
+    #[test]
+    fn a_bar_shows_what_is_done_and_in_flight_and_never_wraps() {
+        let round = cases::planned();
+        let bar = |columns| plain(&bars(&round, columns, 10)[0]);
+        assert_eq!(bar(200), "default/op [#####>>>>>..........]     1/4 1 failed  n2 Locking");
+        for columns in 1..100 {
+            assert!(bar(columns).chars().count() <= columns.max(1), "{columns}: {}", bar(columns));
+        }
+    }
+
+    #[test]
+    fn of_more_resources_than_rows_the_rest_is_counted() {
+        let mut round = cases::planned();
+        let one = round.plan.decisions[0].clone();
+        round.plan.decisions = vec![one; 10];
+        let lines = bars(&round, 80, 4);
+        assert_eq!((lines.len(), lines[3].as_str()), (4, "and 7 more"));
+    }
+
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let mut memory = Memory::default();
+        let mut round = cases::planned();
+        assert_eq!(
+            lines(&memory.news(&round)),
+            [
+                "NodeOp default/op: n2: Locking: the lock is being taken",
+                "NodeOp default/op: n3, n4: WaitingForSlot: 1 of 1 slots are taken",
+                "NodeOp default/op: Progressing: 1 of 4 nodes in flight, 1 done",
+            ]
+        );
+        assert!(memory.news(&round).is_empty());
+        let nodes = &mut round.plan.decisions[0].nodes;
+        nodes.insert("n2".into(), NodeReason { reason: Reason::DrainBlocked, message: "budget web".into() });
+        let news = memory.news(&round);
+        assert_eq!(lines(&news), ["NodeOp default/op: n2: DrainBlocked: budget web"]);
+        assert_eq!(news[0].level, Level::Warn);
+        round.plan.decisions[0].nodes.insert("n2".into(), NodeReason { reason: Reason::Succeeded, message: "done".into() });
+        assert_eq!(lines(&memory.news(&round)), ["NodeOp default/op: n2: Succeeded: done"]);
+    }
+
+    #[test]
+    fn what_had_settled_before_anybody_looked_is_for_who_looks_closely() {
+        let mut round = cases::planned();
+        round.plan.decisions[0].settled = true;
+        assert!(Memory::default().news(&round).iter().all(|news| news.level == Level::Warn || !news.nodes.is_empty()));
+        round.plan.decisions[0].failed = false;
+        assert_eq!(Memory::default().news(&round).last().map(|news| news.level), Some(Level::Debug));
+    }
+
+    #[test]
+    fn writes_are_told_as_loud_as_they_matter() {
+        let of = Reference::new("NodeOp", "default", "op", "u");
+        let outcome = |target: &Reference, verdict| ActionOutcome {
+            on_behalf_of: of.clone(),
+            target: target.clone(),
+            action: "do it".into(),
+            verdict,
+        };
+        let node = Reference::new("Node", "", "n", "n");
+        for (target, verdict, level) in [
+            (&of, Verdict::Done, Level::Debug),
+            (&node, Verdict::Done, Level::Info),
+            (&node, Verdict::Skipped, Level::Debug),
+            (&node, Verdict::Blocked("b".into()), Level::Info),
+            (&node, Verdict::Unknown("b".into()), Level::Warn),
+            (&of, Verdict::Failed("b".into()), Level::Error),
+        ] {
+            assert_eq!(write(&outcome(target, verdict)).level, level);
+        }
+    }
 }

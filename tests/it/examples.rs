@@ -8,7 +8,7 @@ use crate::rollouts::assert_all_given_back;
 #[test]
 fn every_example_operation_completes() {
     let corner = Corner::new("examples");
-    corner.nodes(2, 1);
+    corner.nodes(4, 1);
     let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&folder).unwrap() {
