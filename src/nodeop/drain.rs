@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::api::DrainOptions;
 use crate::names;
 use crate::snapshot::Snapshot;
@@ -21,6 +23,8 @@ pub struct Drain<'a> {
     pub leaving: Vec<&'a Pod>,
     /// The options do not let us evict them.
     pub kept: Vec<Held<'a>>,
+    /// Came onto the cordoned node: they tolerate the cordon, and would come back as often as they are evicted.
+    pub returned: Vec<Held<'a>>,
 }
 
 /// A pod that does not leave, and why.
@@ -51,18 +55,24 @@ impl Drain<'_> {
 
     /// The pods that stay, for people.
     pub fn kept_text(&self) -> String {
-        list(self.kept.iter().map(|held| format!("pod {}: {}", held.pod.path(), held.why)))
+        list(self.kept.iter().chain(&self.returned).map(|held| format!("pod {}: {}", held.pod.path(), held.why)))
     }
 }
 
+/// What a drain was told: the options, the runner's own pod, and since when the node drains.
+#[derive(Clone, Copy, Debug)]
+pub struct Orders<'o> {
+    /// The operation's options.
+    pub options: &'o DrainOptions,
+    /// uid of the runner's own pod.
+    pub own_pod: Option<&'o str>,
+    /// When the drain began; the node has been cordoned since before.
+    pub since: Option<Timestamp>,
+}
+
 /// Sorts the pods of a node.
-pub fn assess<'a>(
-    snapshot: &'a Snapshot,
-    pods: &'a [Pod],
-    options: &DrainOptions,
-    own_pod: Option<&str>,
-    allowance: &mut Allowance<'a>,
-) -> Drain<'a> {
+pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, allowance: &mut Allowance<'a>) -> Drain<'a> {
+    let Orders { options, own_pod, since } = orders;
     let mut drain = Drain::default();
     for pod in pods {
         if pod.mirror || pod.is_terminal() || own_pod == Some(pod.uid.as_str()) || is_ours(snapshot, pod) {
@@ -78,6 +88,9 @@ pub fn assess<'a>(
             drain.kept.push(Held { pod, why: why.into() });
         } else if pod.deleted.is_some() {
             drain.leaving.push(pod);
+        } else if since.is_some_and(|since| pod.created.is_some_and(|created| created > since)) {
+            // kubectl drain does not look at pods that came after it began, either.
+            drain.returned.push(Held { pod, why: "tolerates the cordon, and would come back".into() });
         } else {
             match budget_refusal(snapshot, pod, allowance) {
                 Some(why) => drain.blocked.push(Held { pod, why }),
@@ -174,7 +187,8 @@ mod tests {
 
     /// (evicted, blocked, leaving, kept) by name.
     fn sorted(snapshot: &Snapshot, pods: Vec<Pod>, options: &DrainOptions) -> [Vec<String>; 4] {
-        let drain = assess(snapshot, &pods, options, Some("uid-runner"), &mut Allowance::new());
+        let since = Some("2026-01-01T00:00:00Z".parse().unwrap());
+        let drain = assess(snapshot, &pods, Orders { options, own_pod: Some("uid-runner"), since }, &mut Allowance::new());
         let names = |pods: &[&Pod]| pods.iter().map(|pod| pod.name.clone()).collect::<Vec<_>>();
         let held = |held: &[Held]| held.iter().map(|held| held.pod.name.clone()).collect::<Vec<_>>();
         [names(&drain.evict), held(&drain.blocked), names(&drain.leaving), held(&drain.kept)]
@@ -205,6 +219,18 @@ mod tests {
             ("the runner's own pod is passed over", Pod { uid: "uid-runner".into(), ..pod("p") }, &default, none.clone()),
             ("a DaemonSet's pod is passed over", Pod { owner: owner("DaemonSet", "d"), ..pod("p") }, &default, none.clone()),
             ("unless told not to", Pod { owner: owner("DaemonSet", "d"), ..pod("p") }, &daemon_sets, only(3)),
+            (
+                "a pod that came onto the cordoned node stays",
+                Pod { created: Some("2026-01-01T00:00:01Z".parse().unwrap()), ..pod("p") },
+                &default,
+                none.clone(),
+            ),
+            (
+                "one that was there before leaves",
+                Pod { created: Some("2025-01-01T00:00:00Z".parse().unwrap()), ..pod("p") },
+                &default,
+                only(0),
+            ),
             ("a bare pod stays", Pod { owner: None, ..pod("p") }, &default, only(3)),
             ("a bare pod leaves with force", Pod { owner: None, ..pod("p") }, &force, only(0)),
             ("emptyDir data stays", Pod { empty_dir: true, ..pod("p") }, &default, only(3)),
@@ -227,7 +253,8 @@ mod tests {
     fn what_blocks_names_pod_and_budget() {
         let snapshot = Snapshot { budgets: vec![budget("strict", 0)], ..Snapshot::default() };
         let pods = [pod("p")];
-        let drain = assess(&snapshot, &pods, &DrainOptions::default(), None, &mut Allowance::new());
+        let orders = Orders { options: &DrainOptions::default(), own_pod: None, since: None };
+        let drain = assess(&snapshot, &pods, orders, &mut Allowance::new());
         assert_eq!(drain.waiting_for(), "pod web/p: disruption budget web/strict allows no disruption now");
     }
 

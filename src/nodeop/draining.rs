@@ -2,7 +2,7 @@
 
 use super::advance::{Advance, Place};
 use super::api::{NodePhase, NodeStep};
-use super::drain::{self, Allowance, Drain};
+use super::drain::{self, Allowance, Drain, Orders};
 use super::running;
 use crate::plan::Action;
 use crate::reason::Reason;
@@ -17,7 +17,9 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node, allowance: &mut Allowa
         // The node's pods were not looked at: it was not known to drain when the round began.
         return place.stay(Reason::Draining, "pods are leaving the node");
     };
-    let drain = drain::assess(op.snapshot, pods, options, op.settings.pod_uid.as_deref(), allowance);
+    let since = place.entry.step_since.as_ref().map(|since| since.0);
+    let orders = Orders { options, own_pod: op.settings.pod_uid.as_deref(), since };
+    let drain = drain::assess(op.snapshot, pods, orders, allowance);
     if op.rollout.drain_mode == Some(DrainMode::Strict) && !drain.kept.is_empty() {
         return place.fail(Reason::DrainRefused, &format!("rollout.drainMode Strict: {}", drain.kept_text()));
     }

@@ -145,6 +145,8 @@ pub struct Pod {
     pub labels: BTreeMap<String, String>,
     /// `spec.nodeName`.
     pub node: String,
+    /// When the object was created.
+    pub created: Option<Timestamp>,
     /// `status.phase`.
     pub phase: String,
     /// `status.reason` and `status.message`, e.g. Evicted, DeadlineExceeded, NodeAffinity.

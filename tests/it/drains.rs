@@ -149,3 +149,16 @@ fn a_stateful_sets_pod_leaves_and_comes_back_once_the_node_is_given_back() {
     assert_ne!(before["db-0"], after["db-0"], "the pod was evicted and made again under its name");
     assert_all_given_back(&corner);
 }
+
+#[test]
+fn pods_that_tolerate_the_cordon_are_moved_once_and_then_left_in_peace() {
+    let corner = Corner::new("tolerant");
+    corner.nodes(1, 0);
+    corner.create(&corner.deployment("stubborn", 2, json!({"tolerations": [{"operator": "Exists"}]})));
+    corner.wait_for_pods("app=stubborn", 2);
+    corner.create(&draining(&corner, json!({}), json!({"timeoutSeconds": 30})));
+    let printed = corner.settle();
+    assert_eq!(printed.code, 0, "{printed:#?}");
+    let evictions = corner.writes().iter().filter(|entry| entry.resource == "pods/eviction" && entry.succeeded()).count();
+    assert!((2..=4).contains(&evictions), "{evictions} evictions for two pods that come back");
+}

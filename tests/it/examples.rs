@@ -18,8 +18,10 @@ fn every_example_operation_completes() {
             object["metadata"]["namespace"] = json!("examples");
             if object["kind"] != "NodeOp" {
                 if object["kind"] == "Deployment" {
-                    // Not onto the nodes of other tests.
-                    object["spec"]["template"]["spec"]["nodeSelector"] = json!({"corner": "examples"});
+                    // Onto this corner's nodes, and not onto those of other tests.
+                    let spec = &mut object["spec"]["template"]["spec"];
+                    spec["nodeSelector"] = json!({"corner": "examples"});
+                    spec["tolerations"] = json!([{"key": "corner", "operator": "Exists"}]);
                 }
                 corner.create(&object);
                 continue;

@@ -43,6 +43,17 @@ pub fn most_at_once(holds: &[Hold]) -> usize {
     holds.iter().map(|hold| at(&hold.from)).max().unwrap_or(0)
 }
 
+/// The nodes in the order in which they first stood in the status.
+pub fn claimed(writes: &[Entry]) -> Vec<String> {
+    let mut order: Vec<String> = Vec::new();
+    for entry in writes.iter().filter(|entry| entry.resource == "nodeops/status" && entry.succeeded()) {
+        let nodes = entry.body.pointer("/status/nodeStatuses").and_then(Value::as_object);
+        let new: Vec<String> = nodes.into_iter().flat_map(|nodes| nodes.keys()).filter(|node| !order.contains(node)).cloned().collect();
+        order.extend(new);
+    }
+    order
+}
+
 /// Every command ran exactly once per node: one Job each that was let run.
 pub fn started(writes: &[Entry]) -> Vec<String> {
     let unsuspends = writes.iter().filter(|entry| entry.resource == "jobs" && entry.verb == "patch" && entry.succeeded());
@@ -72,10 +83,9 @@ fn control_plane_first_never_more_than_concurrency_and_all_given_back() {
     assert_eq!(status["progress"], "8/8");
     let writes = corner.writes();
     let holds = holds(&writes);
-    let order: Vec<&str> = holds.iter().map(|hold| hold.node.as_str()).collect();
-    let first: BTreeSet<&str> = order[..3].iter().copied().collect();
-    assert_eq!(first, BTreeSet::from(["order-0", "order-1", "order-2"]), "{order:?}");
-    assert_eq!(order.len(), 8, "each node is taken once: {order:?}");
+    // Two nodes of one wave may be locked in either order; claimed they are in the right one.
+    assert_eq!(claimed(&writes), (0..8).map(|index| format!("order-{index}")).collect::<Vec<_>>());
+    assert_eq!(holds.len(), 8, "each node is taken once: {holds:#?}");
     assert!(most_at_once(&holds) <= 2, "{holds:#?}");
     assert!(most_at_once(&holds) == 2, "two slots are used: {holds:#?}");
     let jobs = started(&writes);

@@ -89,6 +89,7 @@ pub(super) fn pod(raw: raw::Pod) -> Pod {
     Pod {
         owner: owner(&raw.metadata),
         node: raw.spec.node_name,
+        created: raw.metadata.creation_timestamp,
         trouble: Some(trouble).filter(|trouble| *trouble != Trouble::default()),
         ready: is_true(&status.conditions, "Ready"),
         deleted: asked_to_go(&raw.metadata),
