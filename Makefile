@@ -16,7 +16,7 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 
 .PHONY: test
 test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
-	cargo test --no-fail-fast -- --test-threads $(TEST_THREADS)
+	cargo test --lib --test it --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed

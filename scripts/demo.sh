@@ -31,5 +31,5 @@ say "\$ rounds status"
 "$rounds" status
 say "\$ rounds why node-00007"
 "$rounds" why node-00007
-say "\$ kubectl get nodeops.operator.kairos.io"
-kubectl get nodeops.operator.kairos.io
+say "\$ kubectl get nodeops"
+kubectl get nodeops

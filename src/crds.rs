@@ -1,6 +1,9 @@
 //! The CustomResourceDefinitions, as `rounds crds` prints them and `crds/` holds them.
+//!
+//! They come from the types in the rooms' `api` modules. What those cannot say is added here.
 
 use kube::CustomResourceExt;
+use schemars::Schema;
 use serde_json::{Value, json};
 
 use crate::artifact::api::OSArtifact;
@@ -21,6 +24,17 @@ pub fn all() -> Result<Vec<Value>, serde_json::Error> {
 pub fn file_name(crd: &Value) -> String {
     let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
     format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"))
+}
+
+/// A transform for blocks with optional enums: the field's description stays. Without it, kube puts the enum's own in its place.
+pub(crate) fn keep_descriptions(schema: &mut Schema) {
+    for field in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|fields| fields.values_mut()) {
+        if let Some(description) = field.get("description").cloned()
+            && let Some(choice) = field.pointer_mut("/anyOf/0")
+        {
+            choice["description"] = description;
+        }
+    }
 }
 
 /// What the derived definition lacks.
@@ -60,5 +74,73 @@ fn whole_numbers(value: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_people_type() {
+        let names = |crd: &Value| {
+            let names = &crd["spec"]["names"];
+            assert_eq!(names.get("categories"), None, "no category, least of all `all`");
+            format!("{} {}", names["plural"].as_str().unwrap(), names["shortNames"])
+        };
+        let all: Vec<String> = all().unwrap().iter().map(names).collect();
+        assert_eq!(
+            all,
+            [r#"nodeops ["no"]"#, r#"nodeopupgrades ["nou"]"#, r#"osartifacts ["osa"]"#, r#"updatechannels ["upchan","upchans"]"#]
+        );
+    }
+
+    /// Every value below, with its path; the names of properties are marked, so that a field may be called default.
+    fn walk(value: &Value, path: &str, visit: &mut impl FnMut(&str, &Value)) {
+        visit(path, value);
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(key, value)| {
+                let mark = if path.ends_with("/properties") { ":" } else { "" };
+                walk(value, &format!("{path}/{mark}{key}"), visit);
+            }),
+            Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| walk(item, &format!("{path}/{index}"), visit)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn nothing_is_null_and_nothing_is_empty() {
+        for crd in all().unwrap() {
+            walk(&crd, "", &mut |path, value| {
+                assert!(!value.is_null(), "{path} is null");
+                assert!(value.as_array().is_none_or(|list| !list.is_empty()), "{path} is empty");
+            });
+        }
+    }
+
+    #[test]
+    fn every_rule_names_a_remedy_and_every_field_is_described() {
+        for crd in all().unwrap() {
+            walk(&crd, "", &mut |path, value| {
+                if let Some(rules) = path.ends_with("/x-kubernetes-validations").then(|| value.as_array()).flatten() {
+                    assert!(rules.iter().all(|rule| rule["message"].is_string()), "{path}");
+                }
+            });
+            for block in ["spec", "status"] {
+                let fields = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"][block]["properties"];
+                for (name, field) in fields.as_object().unwrap() {
+                    assert!(field["description"].is_string(), "{block}.{name} has no description");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_description_of_a_choice_is_the_fields_own() {
+        let nodeop = all().unwrap().swap_remove(0);
+        let rollout = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rollout/properties";
+        let text = nodeop.pointer(&format!("{rollout}/drainMode/description")).unwrap().as_str().unwrap();
+        assert!(text.starts_with("Lenient (default)"), "{text}");
+        assert_eq!(nodeop.pointer(&format!("{rollout}/drainMode/enum")).unwrap(), &json!(["Lenient", "Strict"]));
     }
 }

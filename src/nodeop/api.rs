@@ -23,7 +23,7 @@ use crate::selector::NodeSelector;
     kind = "NodeOp",
     namespaced,
     status = "NodeOpStatus",
-    shortname = "no",
+    shortname = "nop",
     derive = "PartialEq",
     doc = "Runs a command on selected nodes: cordon, drain, run, reboot, verify, uncordon.",
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
@@ -203,6 +203,7 @@ impl DrainOptions {
 /// What Rounds, and nobody else, writes about a NodeOp.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::crds::keep_descriptions)]
 pub struct NodeOpStatus {
     /// The generation that this status speaks of; -1 until the first round has seen the object.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -286,6 +287,7 @@ pub struct NodeCounts {
 /// What happened on one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::crds::keep_descriptions)]
 pub struct NodeStatus {
     /// Pending, Preflight, Running, Completed or Failed.
     pub phase: NodePhase,

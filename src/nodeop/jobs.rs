@@ -151,3 +151,101 @@ impl Claim<'_> {
         spec
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta() -> Meta {
+        Meta { namespace: "ops".into(), name: "op".into(), uid: "op-uid".into(), ..Meta::default() }
+    }
+
+    fn node(name: &str) -> Node {
+        Node { name: name.into(), uid: format!("{name}-uid"), ..Node::default() }
+    }
+
+    fn spec(more: Value) -> NodeOpSpec {
+        let mut spec = json!({"command": ["sh", "-c", "date"]});
+        if let (Value::Object(spec), Value::Object(more)) = (&mut spec, more) {
+            spec.extend(more);
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn job(more: Value) -> Value {
+        let (meta, spec, node) = (meta(), spec(more), node("n1"));
+        Claim { meta: &meta, spec: &spec, node: &node, run: 3, attempt: 0 }.job(&Settings::default())
+    }
+
+    #[test]
+    fn a_job_is_what_people_know_from_the_existing_operator_but_suspended_and_without_a_token() {
+        let job = job(json!({"imagePullSecrets": [{"name": "a"}, {"name": ""}, {"name": "b"}]}));
+        let labels = json!({
+            "kairos.io/nodeop": "op", "kairos.io/node": "n1",
+            "operator.kairos.io/owner-uid": "op-uid", "operator.kairos.io/run": "3",
+        });
+        let owner = json!([{
+            "apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "name": "op", "uid": "op-uid",
+            "controller": true, "blockOwnerDeletion": true,
+        }]);
+        assert_eq!(job["metadata"]["labels"], labels);
+        assert_eq!(job["metadata"]["ownerReferences"], owner);
+        assert_eq!(job["metadata"]["namespace"], "ops");
+        let name = job["metadata"]["name"].as_str().unwrap();
+        assert!(name.starts_with("op-n1-") && name.len() == 11, "{name}");
+        let mut job_spec = job["spec"].clone();
+        let pod = job_spec.as_object_mut().unwrap().remove("template").unwrap();
+        assert_eq!(job_spec, json!({"suspend": true, "backoffLimit": 6, "podReplacementPolicy": "Failed"}));
+        assert_eq!(pod["metadata"]["labels"], labels);
+        let expected = json!({
+            "nodeName": "n1",
+            "restartPolicy": "Never",
+            "tolerations": [{"operator": "Exists"}],
+            "automountServiceAccountToken": false,
+            "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
+            "containers": [{
+                "name": "nodeop",
+                "image": "busybox:latest",
+                "command": ["sh", "-c", "date"],
+                "securityContext": {"privileged": true},
+                "env": [{"name": "HOST_DIR", "value": "/host"}],
+                "volumeMounts": [{"name": "host-root", "mountPath": "/host"}],
+            }],
+            "volumes": [{"name": "host-root", "hostPath": {"path": "/"}}],
+        });
+        assert_eq!(pod["spec"], expected);
+    }
+
+    #[test]
+    fn image_mount_path_and_backoff_limit_are_the_users() {
+        let job = job(json!({"image": "tool:2", "hostMountPath": "/mnt/root", "backoffLimit": 0}));
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "tool:2");
+        assert_eq!(container["env"][0]["value"], "/mnt/root");
+        assert_eq!(container["volumeMounts"][0]["mountPath"], "/mnt/root");
+        assert_eq!(job["spec"]["backoffLimit"], 0);
+    }
+
+    #[test]
+    fn a_preflight_sees_the_host_read_only_and_is_not_privileged() {
+        let (meta, node) = (meta(), node("n1"));
+        let spec = spec(json!({"image": "tool:2", "preflight": {"command": ["check"]}, "hostMountPath": "/mnt"}));
+        let pod = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.preflight_pod(&Settings::default()).unwrap();
+        assert_eq!(pod["metadata"]["labels"]["kairos.io/preflight"], "true");
+        assert_eq!((&pod["spec"]["restartPolicy"], &pod["spec"]["activeDeadlineSeconds"]), (&json!("OnFailure"), &json!(120)));
+        assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
+        let container = &pod["spec"]["containers"][0];
+        assert_eq!((&container["name"], &container["image"]), (&json!("preflight"), &json!("tool:2")));
+        assert_eq!(container["volumeMounts"], json!([{"name": "host-root", "mountPath": "/mnt", "readOnly": true}]));
+        assert!(container.get("securityContext").is_none());
+    }
+
+    #[test]
+    fn names_that_no_label_holds_stand_in_annotations() {
+        let long = "n".repeat(200);
+        let (meta, spec, node) = (meta(), spec(json!({})), node(&long));
+        let job = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.job(&Settings::default());
+        assert_eq!(job["metadata"]["annotations"], json!({"operator.kairos.io/node": long}));
+        assert!(job["metadata"]["labels"]["kairos.io/node"].as_str().unwrap().len() <= 63);
+    }
+}

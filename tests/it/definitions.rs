@@ -59,7 +59,10 @@ fn short_names_and_columns_are_there() {
     corner.nodes(1, 0);
     corner.create(&corner.nodeop("op", json!({})));
     assert_eq!(corner.settle().code, 0);
-    let table = corner.kubectl(&["-n", "columns", "get", "nodeops.operator.kairos.io"]);
+    // Not `no`: kubectl gives that to core Nodes, and warns of it on every `kubectl get no`.
+    let table = corner.kubectl(&["-n", "columns", "get", "nop"]);
+    assert_eq!(corner.kubectl_with(&["get", "no"], None).stderr, b"", "nobody's habits are disturbed");
+    corner.kubectl(&["get", "nou,osa,upchan,upchans"]);
     let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words[0], ["NAME", "PHASE", "DONE", "NOW", "READY", "AGE"]);
     assert_eq!(words[1][..4], ["op", "Completed", "1/1", "True"], "{table}");

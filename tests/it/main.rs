@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod admission;
 mod architecture;
 mod commands;
 mod cordons;
@@ -14,4 +15,5 @@ mod lifecycle;
 mod quiet;
 mod rollouts;
 mod seeds;
+mod shell;
 mod stuck;

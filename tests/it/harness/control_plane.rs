@@ -66,6 +66,11 @@ impl ControlPlane {
         Self { audit_log: dir.join("audit.log"), kubectl: PathBuf::from(bin.trim()).join("kubectl"), kubeconfig, dir }
     }
 
+    /// The administrator's kubeconfig; None: the user's own.
+    pub fn admin(&self) -> Option<PathBuf> {
+        self.kubeconfig.clone()
+    }
+
     /// kubectl as the administrator.
     pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Output {
         let mut command = Command::new(&self.kubectl);

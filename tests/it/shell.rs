@@ -1,5 +1,4 @@
-//! The shell against a real apiserver (`tests/cluster/up.sh`): what each write does there, and what each refusal looks
-//! like. Takes the cluster from KUBECONFIG and works in a namespace and on nodes of its own.
+//! The shell against a real apiserver: what each write does there, and what each refusal looks like.
 
 use std::time::Duration;
 
@@ -20,6 +19,13 @@ use rounds::settings::Settings;
 use rounds::snapshot::{Reference, Snapshot};
 use serde_json::{Value, json};
 
+use crate::harness::ControlPlane;
+
+/// The tests' control plane, as its administrator.
+fn connection() -> Connection {
+    Connection { kubeconfig: ControlPlane::shared().admin(), context: None }
+}
+
 struct World {
     cluster: Cluster,
     namespace: String,
@@ -28,7 +34,7 @@ struct World {
 
 impl World {
     async fn new(name: &str) -> Self {
-        let cluster = Cluster::connect(&Connection::default()).await.unwrap();
+        let cluster = Cluster::connect(&connection()).await.unwrap();
         let namespace = format!("io-{name}-{}", std::process::id());
         create::<Namespace>(&Api::all(cluster.client.clone()), json!({ "metadata": { "name": namespace } })).await;
         let nodes = Vec::new();
@@ -130,7 +136,6 @@ async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, look: impl Fn(
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn a_lock_excludes_others_is_released_and_never_brings_a_node_back() {
     let mut world = World::new("lock").await;
     let node = world.node("n1").await;
@@ -191,7 +196,6 @@ async fn a_lock_excludes_others_is_released_and_never_brings_a_node_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn a_job_is_made_suspended_started_by_uid_and_deleted_by_uid() {
     let mut world = World::new("job").await;
     let node = world.node("n1").await.metadata.name.unwrap();
@@ -244,7 +248,6 @@ async fn a_job_is_made_suspended_started_by_uid_and_deleted_by_uid() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn an_eviction_is_blocked_by_a_budget_and_bound_to_uid_and_grace() {
     let mut world = World::new("evict").await;
     let node = world.node("n1").await.metadata.name.unwrap();
@@ -284,7 +287,6 @@ async fn an_eviction_is_blocked_by_a_budget_and_bound_to_uid_and_grace() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn a_status_is_compared_and_swapped_and_its_steps_wait_for_it() {
     let world = World::new("status").await;
     let nodeops = world.api::<NodeOp>();
@@ -330,7 +332,6 @@ async fn a_status_is_compared_and_swapped_and_its_steps_wait_for_it() {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn what_drains_hangs_or_cannot_be_read_is_seen() {
     let mut world = World::new("see").await;
     let node = world.node("n1").await;
@@ -385,12 +386,17 @@ fn now() -> i64 {
 }
 
 #[tokio::test]
-#[ignore = "needs a cluster"]
 async fn errors_name_what_is_missing() {
     let world = World::new("errors").await;
     let account = create(&world.api::<ServiceAccount>(), json!({ "metadata": { "name": "nobody" } })).await;
     let user = format!("system:serviceaccount:{}:{}", world.namespace, account.metadata.name.unwrap());
-    let mut config = kube::Config::infer().await.unwrap();
+    let mut config = match ControlPlane::shared().admin() {
+        Some(path) => {
+            let kubeconfig = kube::config::Kubeconfig::read_from(path).unwrap();
+            kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default()).await.unwrap()
+        }
+        None => kube::Config::infer().await.unwrap(),
+    };
     config.auth_info.impersonate = Some(user);
     let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
     let error = observe(&cluster, &Settings::default()).await.unwrap_err();
