@@ -3,7 +3,6 @@
 //! They come from the types in the rooms' `api` modules. What those cannot say is added here.
 
 use kube::CustomResourceExt;
-use schemars::Schema;
 use serde_json::{Value, json};
 
 use crate::artifact::api::OSArtifact;
@@ -24,17 +23,6 @@ pub fn all() -> Result<Vec<Value>, serde_json::Error> {
 pub fn file_name(crd: &Value) -> String {
     let text = |pointer: &str| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
     format!("{}_{}.yaml", text("/spec/group"), text("/spec/names/plural"))
-}
-
-/// A transform for blocks with optional enums: the field's description stays. Without it, kube puts the enum's own in its place.
-pub(crate) fn keep_descriptions(schema: &mut Schema) {
-    for field in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(|fields| fields.values_mut()) {
-        if let Some(description) = field.get("description").cloned()
-            && let Some(choice) = field.pointer_mut("/anyOf/0")
-        {
-            choice["description"] = description;
-        }
-    }
 }
 
 /// What the derived definition lacks.
@@ -91,7 +79,7 @@ mod tests {
         let all: Vec<String> = all().unwrap().iter().map(names).collect();
         assert_eq!(
             all,
-            [r#"nodeops ["no"]"#, r#"nodeopupgrades ["nou"]"#, r#"osartifacts ["osa"]"#, r#"updatechannels ["upchan","upchans"]"#]
+            [r#"nodeops ["nop"]"#, r#"nodeopupgrades ["nou"]"#, r#"osartifacts ["osa"]"#, r#"updatechannels ["upchan","upchans"]"#]
         );
     }
 

@@ -22,6 +22,7 @@ pub mod reason;
 pub mod report;
 pub mod rollout;
 pub mod round;
+mod schema;
 pub mod selector;
 pub mod settings;
 pub mod snapshot;

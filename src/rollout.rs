@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// How an operation rolls over its nodes. Every field is optional; an absent block means the defaults below.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct Rollout {
     /// Starts nothing new while true. What runs on a node goes on; nothing is killed.
     #[serde(skip_serializing_if = "Option::is_none")]

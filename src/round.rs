@@ -16,6 +16,7 @@ use crate::plan::{Decision, Plan};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
+pub use crate::cluster::apply::Mode;
 pub use drive::{Ending, run_for, run_loop, run_until_settled};
 pub use shutdown::Shutdown;
 
@@ -55,17 +56,6 @@ impl Round {
     pub fn is_throttled(&self) -> bool {
         self.outcome.actions.iter().any(|action| matches!(action.verdict, Verdict::Throttled(_)))
     }
-}
-
-/// Whether a round writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Writes.
-    Live,
-    /// Sends every write with dryRun=All.
-    DryRun,
-    /// Writes nothing: the plan is all that is wanted.
-    PlanOnly,
 }
 
 /// Why a round could not do its work.

@@ -3,8 +3,11 @@
 //! A snapshot is plain data. It comes from the cluster (`cluster::observe`), from manifests
 //! ([`manifests`]) or from a test, and a decision knows nothing else.
 
+pub(crate) mod convert;
 pub mod manifests;
+pub mod objects;
 pub mod views;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 

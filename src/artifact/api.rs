@@ -123,7 +123,7 @@ pub struct OSArtifactSpec {
 /// How the build runs. Every field is optional; an absent block means the defaults below.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct Build {
     /// OnChange (default): an edited spec builds again. Once: what was built stays, whatever is edited.
     #[serde(skip_serializing_if = "Option::is_none")]

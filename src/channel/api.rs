@@ -95,7 +95,7 @@ impl UpdateChannelSpec {
 /// What Rounds, and nobody else, writes about an UpdateChannel.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct UpdateChannelStatus {
     /// The generation that this status speaks of; -1 until the first round has seen the object.
     #[serde(skip_serializing_if = "Option::is_none")]

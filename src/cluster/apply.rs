@@ -10,8 +10,18 @@ use super::call::CallError;
 use super::{Cluster, PARALLEL, errors, evict, request};
 use crate::outcome::{ActionOutcome, Outcome, Verdict};
 use crate::plan::{Action, Decision, Plan, Step};
-use crate::round::Mode;
 use crate::snapshot::Reference;
+
+/// Whether a round writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes.
+    Live,
+    /// Sends every write with dryRun=All.
+    DryRun,
+    /// Writes nothing: the plan is all that is wanted.
+    PlanOnly,
+}
 
 /// Carries out a plan. `cancelled` is asked before every write; what is not begun when it says yes is skipped.
 pub async fn apply(cluster: &Cluster, plan: &Plan, mode: Mode, cancelled: &(dyn Fn() -> bool + Sync)) -> Outcome {

@@ -5,13 +5,10 @@
 //! and an absence that a decision rests on is confirmed by a GET.
 
 mod absent;
-pub mod convert;
 mod explain;
-mod raw;
 mod resources;
 #[cfg(test)]
 mod tests;
-mod views;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +24,7 @@ use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodeStep};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::Lease;
+use crate::snapshot::{convert, wire};
 
 /// Looks at the cluster.
 ///
@@ -40,9 +38,9 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
     let (nodes, jobs, pods, lease) = future::try_join4(
-        list(cluster, Query::all(kinds::NODE), views::node),
-        list(cluster, ours(kinds::JOB), views::job),
-        list(cluster, ours(kinds::POD), views::pod),
+        list(cluster, Query::all(kinds::NODE), convert::node),
+        list(cluster, ours(kinds::JOB), convert::job),
+        list(cluster, ours(kinds::POD), convert::pod),
         lease(cluster),
     )
     .await?;
@@ -71,9 +69,9 @@ async fn list<T: DeserializeOwned, V>(cluster: &Cluster, query: Query, view: imp
 /// The lease of the existing operator, if somebody holds it.
 async fn lease(cluster: &Cluster) -> Result<Option<Lease>, ObserveError> {
     let query = Query::all(kinds::LEASE).fields(format!("metadata.name={}", names::FOREIGN_LEASE));
-    let leases = list(cluster, query, |raw: raw::Lease| raw).await?;
+    let leases = list(cluster, query, |raw: wire::Lease| raw).await?;
     let now = cluster.time();
-    Ok(leases.into_iter().find_map(|raw| views::held(raw, now)))
+    Ok(leases.into_iter().find_map(|raw| convert::held(raw, now)))
 }
 
 /// All pods of the nodes that are being drained, and the budgets over them.
@@ -84,11 +82,11 @@ async fn drains(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Observ
     }
     let pods = |node: String| async move {
         let query = Query::all(kinds::POD).fields(format!("spec.nodeName={node}"));
-        Ok((node, list(cluster, query, views::pod).await?))
+        Ok((node, list(cluster, query, convert::pod).await?))
     };
     let (drains, budgets) = future::try_join(
         stream::iter(nodes.into_iter().map(pods)).buffer_unordered(PARALLEL).try_collect(),
-        list(cluster, Query::all(kinds::BUDGET), views::budget),
+        list(cluster, Query::all(kinds::BUDGET), convert::budget),
     )
     .await?;
     snapshot.drains = drains;

@@ -203,7 +203,7 @@ impl DrainOptions {
 /// What Rounds, and nobody else, writes about a NodeOp.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct NodeOpStatus {
     /// The generation that this status speaks of; -1 until the first round has seen the object.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -287,7 +287,7 @@ pub struct NodeCounts {
 /// What happened on one node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct NodeStatus {
     /// Pending, Preflight, Running, Completed or Failed.
     pub phase: NodePhase,

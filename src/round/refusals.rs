@@ -7,13 +7,12 @@ use super::{Mode, Round, Shutdown};
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
 use crate::cluster::kinds;
-use crate::cluster::observe::convert;
 use crate::decide::decide;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::outcome::Verdict;
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::snapshot::{Reference, Resource, Snapshot};
+use crate::snapshot::{Reference, Resource, Snapshot, objects};
 
 /// Decides once more, with what was refused as part of what the round saw, and writes the statuses that follow from it.
 pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mode: Mode, shutdown: &Shutdown) {
@@ -63,5 +62,5 @@ fn unbound(target: &Reference) -> Reference {
 /// The resource as it is now, if it is still the same.
 async fn fresh(cluster: &Cluster, subject: &Reference) -> Option<Resource<NodeOpSpec, NodeOpStatus>> {
     let object: Option<serde_json::Value> = cluster.look(kinds::NODEOP, &subject.namespace, &subject.name, false).await.ok()?;
-    convert::nodeop(object?).ok().filter(|resource| resource.meta.uid == subject.uid)
+    objects::nodeop(object?).ok().filter(|resource| resource.meta.uid == subject.uid)
 }

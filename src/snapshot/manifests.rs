@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::objects;
 use super::views::Pod;
 use super::{Reference, Snapshot};
-use crate::cluster::observe::convert;
 use crate::names;
 use crate::nodeop::api::NodeStep;
 use document::{Document, Origin};
@@ -79,21 +79,21 @@ impl<'a> Loading<'a> {
         let kind = document.kind().to_string();
         let object = document.complete();
         match kind.as_str() {
-            "NodeOp" => snapshot.nodeops.push(convert::nodeop(object)?),
+            "NodeOp" => snapshot.nodeops.push(objects::nodeop(object)?),
             "Node" => {
                 let bare = object.pointer("/status/conditions").is_none();
-                let mut node = convert::node(object)?;
+                let mut node = objects::node(object)?;
                 // A node that was written by hand has no status; it is there to be planned with.
                 node.ready |= bare;
                 snapshot.nodes.insert(node.name.clone(), node);
             }
-            "Pod" => self.pods.push(convert::pod(object)?),
+            "Pod" => self.pods.push(objects::pod(object)?),
             "Job" => {
                 if object.pointer("/metadata/labels").is_some_and(|labels| labels.get(names::LABEL_NODEOP).is_some()) {
-                    snapshot.jobs.push(convert::job(object)?);
+                    snapshot.jobs.push(objects::job(object)?);
                 }
             }
-            _ => snapshot.budgets.push(convert::budget(object)?),
+            _ => snapshot.budgets.push(objects::budget(object)?),
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ impl NodeOpUpgradeSpec {
 /// What Rounds, and nobody else, writes about a NodeOpUpgrade: mostly what its NodeOp says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct NodeOpUpgradeStatus {
     /// The generation that this status speaks of; -1 until the first round has seen the object.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -317,7 +317,7 @@ async fn a_status_is_compared_and_swapped_and_its_steps_wait_for_it() {
     assert_eq!(verdicts[1], Verdict::Skipped);
     let now = nodeops.get("op").await.unwrap();
     let verdicts = run(write(now.metadata.resource_version.as_ref().unwrap(), json!({ "bogus": 1 }))).await;
-    let Verdict::Failed(message) = &verdicts[0] else { panic!("{verdicts:?}") };
+    let Verdict::NotSetUp(message) = &verdicts[0] else { panic!("{verdicts:?}") };
     assert!(message.contains("rounds crds"), "{message}");
 
     let snapshot = world.observe().await;

@@ -11,7 +11,7 @@ use super::image::SecretKey;
 /// What to make of the system.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 #[x_kube(validation = Rule::new("(has(self.iso) && self.iso) || (has(self.cloudImage) && self.cloudImage) || (has(self.azureImage) && self.azureImage) \
     || (has(self.gceImage) && self.gceImage) || (has(self.netboot) && self.netboot) || (has(self.uki) && ((has(self.uki.iso) && self.uki.iso) \
     || (has(self.uki.container) && self.uki.container) || (has(self.uki.efi) && self.uki.efi)))")

@@ -34,7 +34,7 @@ pub const FIELDS: &[&str] = &[
 /// The fields of the flat shape. Of the sources, baseImageDockerfile goes before baseImageName, and both before imageName.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct Flat {
     /// Flat shape: a Kairos image that is there already; beside another source, the name of what is built.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Where a build stands, and what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = crate::crds::keep_descriptions)]
+#[schemars(transform = crate::schema::keep_descriptions)]
 pub struct OSArtifactStatus {
     /// The generation that this status speaks of; -1 until the first round has seen the object.
     #[serde(skip_serializing_if = "Option::is_none")]

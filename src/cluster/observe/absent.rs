@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 
-use super::{raw, views};
 use crate::cluster::kinds::{self, Kind};
 use crate::cluster::{Cluster, PARALLEL};
 use crate::snapshot::views::Job;
 use crate::snapshot::{Reference, Snapshot};
+use crate::snapshot::{convert, wire};
 
 /// Asks for everything that decisions would rest on and that the lists do not show.
 pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
@@ -77,16 +77,16 @@ async fn look(cluster: &Cluster, kind: Kind, what: &Reference) -> Answer {
     let job = kind == kinds::JOB;
     let found = if job {
         cluster
-            .look::<raw::Job>(kind, &what.namespace, &what.name, false)
+            .look::<wire::Job>(kind, &what.namespace, &what.name, false)
             .await
             .map(|raw| raw.map(|raw| (raw.metadata.uid.clone(), Some(raw))))
     } else {
-        cluster.look::<raw::Bare>(kind, &what.namespace, &what.name, true).await.map(|raw| raw.map(|raw| (raw.metadata.uid, None)))
+        cluster.look::<wire::Bare>(kind, &what.namespace, &what.name, true).await.map(|raw| raw.map(|raw| (raw.metadata.uid, None)))
     };
     match found {
         Ok(None) => Answer::Gone,
         Ok(Some((uid, _))) if uid != what.uid => Answer::Gone,
-        Ok(Some((_, Some(job)))) => Answer::Job(Box::new(views::job(job))),
+        Ok(Some((_, Some(job)))) => Answer::Job(Box::new(convert::job(job))),
         Ok(Some((_, None))) => Answer::There,
         Err(error) => {
             tracing::debug!(%error, %what, "its absence is not confirmed");

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 
-use super::{raw, views};
 use crate::cluster::list::Query;
 use crate::cluster::{Cluster, PARALLEL, kinds};
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::{ContainerState, Pod, Trouble};
+use crate::snapshot::{convert, wire};
 
 /// How many objects are asked about in one round.
 const LOOKUPS: usize = 50;
@@ -38,7 +38,7 @@ fn hangs(pod: &Pod) -> bool {
 
 async fn about(cluster: &Cluster, namespace: String, uid: &str) -> Vec<Trouble> {
     let query = Query { namespace, ..Query::all(kinds::EVENT) }.fields(format!("involvedObject.uid={uid},type=Warning"));
-    match cluster.list(&query, |raw: raw::Event| views::event(raw)).await {
+    match cluster.list(&query, |raw: wire::Event| convert::event(raw)).await {
         Ok(mut events) => {
             events.sort_by_key(|(when, _)| std::cmp::Reverse(*when));
             events.into_iter().map(|(_, trouble)| trouble).take(WARNINGS).collect()

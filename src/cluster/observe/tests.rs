@@ -31,7 +31,7 @@ fn raw<T: DeserializeOwned>(object: Value) -> T {
 
 #[test]
 fn a_real_node_is_seen_as_it_is() {
-    let seen = views::node(raw(object("node")));
+    let seen = convert::node(raw(object("node")));
     assert_eq!((seen.name.as_str(), seen.uid.as_str()), ("io--00001", "8fe53118-ffe3-4631-9e27-8efb91073c95"));
     assert_eq!(seen.resource_version, "1712");
     assert_eq!(seen.boot_id, "29ec7e49-aeba-4282-9dbc-e6812558ea37");
@@ -44,26 +44,26 @@ fn a_real_node_is_seen_as_it_is() {
         object("node"),
         &[("/metadata/managedFields", Value::Null), ("/metadata/annotations", json!({ "operator.kairos.io/keep-cordoned": "" }))],
     );
-    let seen = views::node(raw(free));
+    let seen = convert::node(raw(free));
     assert!(seen.keep_cordoned && seen.lock.is_none() && seen.cordon_managers.is_empty());
     let not = with(object("node"), &[("/metadata/annotations", json!({ "operator.kairos.io/keep-cordoned": "false" }))]);
-    assert!(!views::node(raw(not)).keep_cordoned);
+    assert!(!convert::node(raw(not)).keep_cordoned);
 }
 
 #[test]
 fn a_real_job_and_its_pod_are_seen_as_they_are() {
-    let job = views::job(raw(object("job")));
+    let job = convert::job(raw(object("job")));
     assert_eq!((job.namespace.as_str(), job.name.as_str(), job.node.as_str()), ("cap", "j", "io--00003"));
     assert_eq!(job.failed.as_ref().map(|trouble| trouble.reason.as_str()), Some("BackoffLimitExceeded"));
     assert!(!job.complete && !job.suspended && job.owner.is_none());
     assert_eq!((job.ttl_seconds, job.run, job.resource_version.as_str()), (Some(9999), None, "1726"));
     let second = with(object("job"), &[("/metadata/labels", json!({ "operator.kairos.io/run": "2" }))]);
-    assert_eq!(views::job(raw(second)).run, Some(2));
+    assert_eq!(convert::job(raw(second)).run, Some(2));
     let nearly = with(object("job"), &[("/status/conditions", json!([{ "type": "SuccessCriteriaMet", "status": "True" }]))]);
-    let nearly = views::job(raw(nearly));
+    let nearly = convert::job(raw(nearly));
     assert!(nearly.complete && nearly.failed.is_none());
 
-    let pod = views::pod(raw(object("pod")));
+    let pod = convert::pod(raw(object("pod")));
     assert_eq!(pod.owner.as_ref().map(|owner| (owner.kind.as_str(), &owner.uid)), Some(("Job", &job.uid)));
     assert_eq!((pod.phase.as_str(), pod.node.as_str()), ("Failed", "io--00003"));
     let names: Vec<_> = pod.containers.iter().map(|container| (container.name.as_str(), container.init)).collect();
@@ -87,7 +87,7 @@ fn a_pod_that_leaves_waits_or_was_never_admitted() {
         ] }),
         ),
     ];
-    let pod = views::pod(raw(with(object("pod"), &changes)));
+    let pod = convert::pod(raw(with(object("pod"), &changes)));
     assert_eq!(pod.deleted.map(|when| when.to_string()).as_deref(), Some("2026-11-21T06:00:00Z"));
     assert!(pod.mirror && pod.empty_dir);
     assert_eq!(pod.trouble.map(|trouble| trouble.reason).as_deref(), Some("NodeAffinity"));
@@ -98,7 +98,7 @@ fn a_pod_that_leaves_waits_or_was_never_admitted() {
 
 #[test]
 fn a_real_budget_and_a_lease_are_seen_as_they_are() {
-    let budget = views::budget(raw(object("budget")));
+    let budget = convert::budget(raw(object("budget")));
     assert_eq!((budget.name.as_str(), budget.allowed, budget.current), ("web", 0, true));
     assert!(budget.selector.unwrap().matches(&[("app".to_string(), "web".to_string())].into()));
     let now = "2026-11-21T05:30:20Z".parse().unwrap();
@@ -106,10 +106,10 @@ fn a_real_budget_and_a_lease_are_seen_as_they_are() {
         [("op_1", "2026-11-21T05:30:11.844920Z", true), ("", "2026-11-21T05:30:11.844920Z", false), ("op_1", "2026-11-21T05:30:01Z", false)]
     {
         let spec = json!({ "holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed });
-        let lease = views::held(raw(json!({ "metadata": { "namespace": "ops" }, "spec": spec })), now);
+        let lease = convert::held(raw(json!({ "metadata": { "namespace": "ops" }, "spec": spec })), now);
         assert_eq!(lease.is_some(), expected, "{holder} {renewed}");
     }
-    assert!(views::held(raw(json!({ "metadata": {}, "spec": { "holderIdentity": "" } })), now).is_none());
+    assert!(convert::held(raw(json!({ "metadata": {}, "spec": { "holderIdentity": "" } })), now).is_none());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_resource_that_cannot_be_read_still_has_a_name() {
     } });
     let read = |spec: Value, status: Value| {
         let object = json!({ "metadata": metadata, "spec": spec, "status": status });
-        resources::read::<NodeOpSpec, NodeOpStatus>(kinds::NODEOP, object)
+        crate::snapshot::objects::resource::<NodeOpSpec, NodeOpStatus>("NodeOp", object)
     };
     let fine = read(json!({ "command": ["true"] }), Value::Null).unwrap();
     assert_eq!(fine.meta.annotations.keys().collect::<Vec<_>>(), ["operator.kairos.io/rerun"]);

@@ -19,7 +19,7 @@ macro_rules! raw {
             $(#[$meta])*
             #[derive(Clone, Debug, Default, Deserialize)]
             #[serde(rename_all = "camelCase", default)]
-            pub(super) struct $name { $($(#[$attribute])* #[serde(deserialize_with = "nullable")] pub(super) $field: $type,)* }
+            pub(crate) struct $name { $($(#[$attribute])* #[serde(deserialize_with = "nullable")] pub(crate) $field: $type,)* }
         )*
     };
 }

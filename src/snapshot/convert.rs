@@ -2,17 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::raw;
+use super::Meta;
+use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
+use super::wire;
 use crate::names;
 use crate::selector::NodeSelector;
-use crate::snapshot::Meta;
-use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
 
 /// Annotations under these prefixes are ours.
 const OURS: [&str; 2] = ["operator.kairos.io/", "build.kairos.io/"];
 
 /// The metadata of one of our resources.
-pub(super) fn meta(raw: raw::Metadata) -> Meta {
+pub(crate) fn meta(raw: wire::Metadata) -> Meta {
     Meta {
         namespace: raw.namespace,
         name: raw.name,
@@ -27,10 +27,10 @@ pub(super) fn meta(raw: raw::Metadata) -> Meta {
 }
 
 /// A Node.
-pub(super) fn node(raw: raw::Node) -> Node {
-    let raw::NodeMetadata { annotations, managed_fields: managed, .. } = raw.metadata;
+pub(crate) fn node(raw: wire::Node) -> Node {
+    let wire::NodeMetadata { annotations, managed_fields: managed, .. } = raw.metadata;
     let manager =
-        |owns: fn(&raw::ManagedFields) -> bool| managed.iter().filter(move |entry| owns(&entry.fields)).map(|entry| entry.manager.clone());
+        |owns: fn(&wire::ManagedFields) -> bool| managed.iter().filter(move |entry| owns(&entry.fields)).map(|entry| entry.manager.clone());
     // Where several own an annotation, ours is the one that counts: it is the one that can be given up.
     let holder = |value: Option<String>, owns| {
         let mut holder = Holder { value: value?, manager: String::new() };
@@ -59,7 +59,7 @@ pub(super) fn node(raw: raw::Node) -> Node {
 }
 
 /// A Job.
-pub(super) fn job(raw: raw::Job) -> Job {
+pub(crate) fn job(raw: wire::Job) -> Job {
     let conditions = &raw.status.conditions;
     let failed = ["Failed", "FailureTarget"].iter().find_map(|kind| condition(conditions, kind));
     Job {
@@ -81,7 +81,7 @@ pub(super) fn job(raw: raw::Job) -> Job {
 }
 
 /// A Pod.
-pub(super) fn pod(raw: raw::Pod) -> Pod {
+pub(crate) fn pod(raw: wire::Pod) -> Pod {
     let status = &raw.status;
     let trouble = Trouble { reason: status.reason.clone(), message: status.message.clone() };
     let init = raw.spec.init_containers.iter().map(|named| container(&named.name, true, &status.init_container_statuses));
@@ -106,7 +106,7 @@ pub(super) fn pod(raw: raw::Pod) -> Pod {
 }
 
 /// A PodDisruptionBudget.
-pub(super) fn budget(raw: raw::Budget) -> Budget {
+pub(crate) fn budget(raw: wire::Budget) -> Budget {
     Budget {
         current: raw.status.observed_generation >= raw.metadata.generation,
         namespace: raw.metadata.namespace,
@@ -117,7 +117,7 @@ pub(super) fn budget(raw: raw::Budget) -> Budget {
 }
 
 /// A Lease, if somebody holds it at that time.
-pub(super) fn held(raw: raw::Lease, now: Timestamp) -> Option<Lease> {
+pub(crate) fn held(raw: wire::Lease, now: Timestamp) -> Option<Lease> {
     let lasts = SignedDuration::from_secs(raw.spec.lease_duration_seconds);
     let until = raw.spec.renew_time?.checked_add(lasts).unwrap_or(Timestamp::MAX);
     let held = until >= now && !raw.spec.holder_identity.is_empty();
@@ -125,31 +125,31 @@ pub(super) fn held(raw: raw::Lease, now: Timestamp) -> Option<Lease> {
 }
 
 /// An Event: when it was last seen, and what it says.
-pub(super) fn event(raw: raw::Event) -> (Option<Timestamp>, Trouble) {
+pub(crate) fn event(raw: wire::Event) -> (Option<Timestamp>, Trouble) {
     let series = raw.series.and_then(|series| series.last_observed_time);
     let when = [series, raw.last_timestamp, raw.event_time, raw.metadata.creation_timestamp].into_iter().flatten().max();
     (when, Trouble { reason: raw.reason, message: raw.message })
 }
 
-fn owner(metadata: &raw::Metadata) -> Option<Owner> {
+fn owner(metadata: &wire::Metadata) -> Option<Owner> {
     let owner = metadata.owner_references.iter().find(|owner| owner.controller)?;
     Some(Owner { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() })
 }
 
 /// When a pod was asked to go: its deletionTimestamp lies its grace period later.
-fn asked_to_go(metadata: &raw::Metadata) -> Option<Timestamp> {
+fn asked_to_go(metadata: &wire::Metadata) -> Option<Timestamp> {
     let gone = metadata.deletion_timestamp?;
     Some(gone.checked_sub(SignedDuration::from_secs(metadata.deletion_grace_period_seconds)).unwrap_or(gone))
 }
 
-fn container(name: &str, init: bool, statuses: &[raw::ContainerStatus]) -> Container {
+fn container(name: &str, init: bool, statuses: &[wire::ContainerStatus]) -> Container {
     let Some(status) = statuses.iter().find(|status| status.name == name) else {
         return Container { name: name.into(), init, ..Container::default() };
     };
     let state = match &status.state {
-        raw::ContainerState { terminated: Some(ended), .. } => ContainerState::Ended(exit(ended)),
-        raw::ContainerState { running: Some(_), .. } => ContainerState::Running,
-        raw::ContainerState { waiting: Some(waiting), .. } => {
+        wire::ContainerState { terminated: Some(ended), .. } => ContainerState::Ended(exit(ended)),
+        wire::ContainerState { running: Some(_), .. } => ContainerState::Running,
+        wire::ContainerState { waiting: Some(waiting), .. } => {
             ContainerState::Waiting(Trouble { reason: waiting.reason.clone(), message: waiting.message.clone() })
         }
         _ => ContainerState::Unknown,
@@ -157,14 +157,14 @@ fn container(name: &str, init: bool, statuses: &[raw::ContainerStatus]) -> Conta
     Container { name: name.into(), init, restarts: status.restart_count, state, last_exit: status.last_state.terminated.as_ref().map(exit) }
 }
 
-fn exit(ended: &raw::Terminated) -> Exit {
+fn exit(ended: &wire::Terminated) -> Exit {
     Exit { code: ended.exit_code, reason: ended.reason.clone(), message: ended.message.clone() }
 }
 
-fn condition<'a>(conditions: &'a [raw::Condition], kind: &str) -> Option<&'a raw::Condition> {
+fn condition<'a>(conditions: &'a [wire::Condition], kind: &str) -> Option<&'a wire::Condition> {
     conditions.iter().find(|condition| condition.kind == kind && condition.status == "True")
 }
 
-fn is_true(conditions: &[raw::Condition], kind: &str) -> bool {
+fn is_true(conditions: &[wire::Condition], kind: &str) -> bool {
     condition(conditions, kind).is_some()
 }
