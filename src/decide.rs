@@ -1,6 +1,7 @@
 //! From what a round saw to what it wants: folds over all resources in a fixed order, sharing budgets and nodes. Pure.
 
 use crate::nodeop;
+use crate::nodeop::api::{NodeOpStatus, NodePhase, NodeStatus};
 use crate::nodeop::drain::Allowance;
 use crate::nodeop::pending::Others;
 use crate::plan::{Decision, Plan};
@@ -16,9 +17,8 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
 
     let mut others = Others::default();
     for resource in &resources {
-        let flying = resource.status.node_statuses.iter().filter(|(_, entry)| entry.step.is_some());
         let holder = (resource.meta.uid.clone(), resource.meta.path());
-        others.in_flight.extend(flying.map(|(node, _)| (node.clone(), holder.clone())));
+        others.in_flight.extend(nodes_in_flight(&resource.status).map(|node| (node.clone(), holder.clone())));
     }
 
     let mut allowance = Allowance::new();
@@ -36,6 +36,14 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
     plan.decisions.extend(sweep::decide(snapshot, settings));
     plan
+}
+
+/// The nodes that a resource is on. The existing operator's statuses have no steps: what it began may still run when we come.
+fn nodes_in_flight(status: &NodeOpStatus) -> impl Iterator<Item = &String> {
+    let foreign = status.spec_hash.is_none();
+    let done = |entry: &NodeStatus| matches!(entry.phase, NodePhase::Completed | NodePhase::Failed);
+    let flying = status.node_statuses.iter().filter(move |(_, entry)| entry.step.is_some() || foreign && !done(entry));
+    flying.map(|(node, _)| node)
 }
 
 /// A resource that cannot be read is named and left alone: its status may hold what we must not lose.

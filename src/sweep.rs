@@ -16,8 +16,11 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
 }
 
 fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decision> {
-    let holder = [&node.lock, &node.cordoned_by].into_iter().flatten().find(|holder| is_gone(snapshot, settings, holder))?;
-    let uid = holder.uid();
+    // What a person wants to keep cordoned stays so, and with the mark that tells why.
+    let kept = node.cordoned_by.as_ref().filter(|_| node.keep_cordoned && node.unschedulable);
+    let cordon = node.cordoned_by.as_ref().filter(|_| kept.is_none());
+    let holder = [node.lock.as_ref(), cordon].into_iter().flatten().find(|holder| is_gone(snapshot, settings, holder))?;
+    let (namespace, _, uid) = holder.parts()?;
     let subject = Reference::new("Node", "", &node.name, &node.uid);
     let mut decision = Decision {
         subject: subject.clone(),
@@ -29,7 +32,7 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
         steps: Vec::new(),
         nodes: BTreeMap::new(),
     };
-    if is_busy(snapshot, uid, &node.name) {
+    if is_busy(snapshot, namespace, uid, &node.name) {
         decision.message = format!("{}; what it ran on the node has not ended yet", decision.message);
         return Some(decision);
     }
@@ -37,6 +40,7 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
         node: subject.clone(),
         resource_version: node.resource_version.clone(),
         manager: names::node_manager(uid),
+        cordon: kept.filter(|kept| kept.uid() == uid).map(|kept| kept.value.clone()),
         ..NodeApply::default()
     };
     let message = "give the node back".to_string();
@@ -54,10 +58,12 @@ fn is_gone(snapshot: &Snapshot, settings: &Settings, holder: &Holder) -> bool {
         && snapshot.is_absent(&Reference::new(KIND, namespace, name, uid))
 }
 
-/// Whether a Job or Pod of a resource that is gone may still do something on a node.
-fn is_busy(snapshot: &Snapshot, uid: &str, node: &str) -> bool {
-    let pods =
-        snapshot.pods.iter().filter(|pod| pod.node == node && pod.labels.get(names::LABEL_OWNER_UID).is_some_and(|owner| owner == uid));
-    let jobs = snapshot.jobs.iter().filter(|job| job.node == node && job.owner.as_ref().is_some_and(|owner| owner.uid == uid));
+/// Whether a Job or Pod of a resource that is gone may still do something on a node. It can only have been in the
+/// resource's own namespace; what others write into theirs holds nothing back.
+fn is_busy(snapshot: &Snapshot, namespace: &str, uid: &str, node: &str) -> bool {
+    let pods = snapshot.pods.iter().filter(|pod| pod.node == node && pod.namespace == namespace);
+    let pods = pods.filter(|pod| pod.labels.get(names::LABEL_OWNER_UID).is_some_and(|owner| owner == uid));
+    let jobs = snapshot.jobs.iter().filter(|job| job.node == node && job.namespace == namespace);
+    let jobs = jobs.filter(|job| job.owner.as_ref().is_some_and(|owner| owner.uid == uid));
     pods.into_iter().any(|pod| !pod.is_terminal()) || jobs.into_iter().any(|job| !job.suspended && !job.is_finished())
 }

@@ -13,8 +13,9 @@ use super::{draining, running};
 use crate::names;
 use crate::plan::{Action, NodeApply, NodeReason, Step};
 use crate::reason::Reason;
+use crate::rollout::RunPolicy;
 use crate::snapshot::Reference;
-use crate::snapshot::views::{ContainerState, Node, Pod};
+use crate::snapshot::views::{ContainerState, Job, Node, Pod};
 
 /// Seconds that pods of a cancelled Job get to end, before the node is given up and keeps its lock.
 const CANCEL_PATIENCE: i64 = 120;
@@ -75,9 +76,15 @@ impl<'a> Place<'_, 'a> {
     /// The node is gone or replaced. Only what a GET confirmed counts.
     fn without_node(&self, step: NodeStep) -> Advance {
         let replaced = self.op.snapshot.nodes.contains_key(self.name);
-        let uid = self.entry.node_uid.as_deref().unwrap_or_default();
-        if !replaced && !self.op.snapshot.is_absent(&Reference::new("Node", "", self.name, uid)) {
-            return self.stay(Reason::NodeGone, "the node was not listed; waiting for confirmation");
+        // What was adopted from the existing operator may name no uid that could be asked for.
+        let confirmed =
+            self.entry.node_uid.as_ref().is_none_or(|uid| self.op.snapshot.is_absent(&Reference::new("Node", "", self.name, uid)));
+        if !replaced && !confirmed {
+            // A verdict, and what a cancellation is for, stand in reason and message.
+            return match step {
+                NodeStep::Cancelling | NodeStep::Releasing => self.stay_as_it_is(Reason::NodeGone),
+                _ => self.stay(Reason::NodeGone, "the node was not listed; waiting for confirmation"),
+            };
         }
         let (reason, message) = match replaced {
             true => (Reason::NodeReplaced, "another node has come up under this name"),
@@ -88,6 +95,8 @@ impl<'a> Place<'_, 'a> {
             NodeStep::Running if replaced => self.cancel(reason, message),
             NodeStep::Running => running::without_node(self, message),
             NodeStep::Cancelling => self.cancelling(),
+            // The result is that of a machine which is no more; the one that has its name now has not run anything.
+            NodeStep::Releasing if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
             _ => self.finish(),
         }
     }
@@ -125,7 +134,13 @@ impl<'a> Place<'_, 'a> {
                     advance
                 }
             },
-            "Failed" => self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", preflight_failure(pod))),
+            // A pod that was told to go did not fail by itself: when it is gone, another one is made.
+            "Failed" if pod.deleted.is_none() => {
+                self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", preflight_failure(pod)))
+            }
+            // Its own deadline is kept by the kubelet, which may be dead.
+            _ if self.timed_out() => self.fail(Reason::NodeTimeout, &format!("Preflight failed: {}", self.timeout_message())),
+            _ if pod.deleted.is_some() => self.stay(Reason::PreflightRunning, "the preflight pod is being deleted; another one follows"),
             _ => match super::verdict::start_trouble(pod) {
                 Some(trouble) => self.stay(Reason::CannotStart, &format!("pod {}: {}", pod.name, super::verdict::sentence(&trouble))),
                 None => self.stay(Reason::PreflightRunning, "Preflight in progress"),
@@ -135,7 +150,7 @@ impl<'a> Place<'_, 'a> {
 
     /// The lock, and the cordon with it, goes onto the node in one apply that only one operation can win.
     fn locking(&self, node: &'a Node) -> Advance {
-        if self.op.locks(node) {
+        if self.op.holds(node) {
             if self.cordon_lifted(node) {
                 return self.fail(Reason::CordonRemoved, "somebody lifted the cordon before the command started");
             }
@@ -146,6 +161,9 @@ impl<'a> Place<'_, 'a> {
         }
         if let Some(waiting) = super::pending::obstacle(self.op, node) {
             return self.drop_claim(waiting.reason, waiting.message);
+        }
+        if self.timed_out() {
+            return self.fail(Reason::NodeTimeout, "the lock could not be taken in time");
         }
         let cordon = self.op.spec.cordons().then(|| self.op.holder());
         let lock = NodeApply {
@@ -162,15 +180,32 @@ impl<'a> Place<'_, 'a> {
     }
 
     /// Between lock and start the node must stay ours, and cordoned if it is to be: a person's word wins.
-    fn hold_is_lost(&self, node: &Node) -> Option<Advance> {
+    pub fn hold_is_lost(&self, node: &Node) -> Option<Advance> {
         if !self.op.locks(node) {
             return Some(self.fail(Reason::LockRemoved, "somebody took the lock off the node before the command started"));
         }
         self.cordon_lifted(node).then(|| self.fail(Reason::CordonRemoved, "somebody lifted the cordon before the command started"))
     }
 
+    /// The cordon came with the lock, in one apply: where that is and it is not, somebody has lifted it, with its mark or
+    /// without.
     fn cordon_lifted(&self, node: &Node) -> bool {
-        self.op.spec.cordons() && self.op.has_cordoned(node) && !node.unschedulable
+        self.op.spec.cordons() && !node.unschedulable
+    }
+
+    /// Whether another node has the name of the one that was claimed.
+    fn is_replaced(&self) -> bool {
+        self.op.snapshot.nodes.contains_key(self.name) && self.node().is_none()
+    }
+
+    fn takes_new_nodes(&self) -> bool {
+        self.op.rollout.run_policy.unwrap_or_default() == RunPolicy::OnChange
+    }
+
+    /// Whether the Job that the claim names is gone, by a look that confirmed it.
+    pub fn job_is_gone(&self) -> bool {
+        let (Some(uid), Some(name)) = (&self.entry.job_uid, &self.entry.job_name) else { return true };
+        self.op.snapshot.is_absent(&Reference::new("Job", &self.op.meta.namespace, name, uid))
     }
 
     /// The Job goes; when it and its pods are gone, the node is done with.
@@ -178,18 +213,21 @@ impl<'a> Place<'_, 'a> {
         let jobs = self.op.jobs_on(self.name);
         let named = jobs.iter().find(|job| Some(&job.uid) == self.entry.job_uid.as_ref());
         let pods = self.op.pods_of(self.entry.job_uid.as_deref().unwrap_or_default(), self.name);
-        if super::verdict::succeeded_before_the_job_went(&pods) {
+        let succeeded = super::verdict::succeeded_before_the_job_went(&pods) || named.is_some_and(|job| job.complete);
+        let replaced = self.is_replaced() || self.entry.reason.as_deref() == Some(Reason::NodeReplaced.code());
+        let starts_anew = replaced && (self.takes_new_nodes() || !succeeded);
+        if succeeded && !starts_anew {
             return self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
         }
-        let gone = named.is_none() && !self.op.has_live_pod(self.name);
-        let replaced = self.entry.reason.as_deref() == Some(Reason::NodeReplaced.code());
-        if gone && replaced {
+        let live_pod = self.op.has_live_pod(self.name);
+        if starts_anew && !live_pod && named.map_or_else(|| self.job_is_gone(), |job| job.is_finished()) {
             return self.drop_claim(Reason::NodeReplaced, "another node has come up under this name");
         }
-        if gone {
+        if !starts_anew && !live_pod && named.is_none() && self.job_is_gone() {
             return self.settle(NodePhase::Failed, Reason::NodeTimeout, &self.timeout_message());
         }
-        if self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE && named.is_none() && !replaced {
+        let patient = self.op.seconds_since(self.entry.step_since.as_ref()) <= CANCEL_PATIENCE;
+        if !patient && !starts_anew && named.is_none_or(|job| job.deleting) {
             let message =
                 format!("{}; its pod does not end, so the node stays locked until it does or the node is deleted", self.timeout_message());
             let mut given_up = self.go(NodeStep::Releasing, NodePhase::Failed, Reason::NodeTimeout, &message);
@@ -235,13 +273,16 @@ impl<'a> Place<'_, 'a> {
 
     /// An entry without what only a node in flight needs.
     pub fn finished(&self, entry: NodeStatus) -> NodeStatus {
+        // A node that looks younger than its result counts as made anew. The clocks of two apiservers may differ by more
+        // than a command takes, and it must not run again for that.
+        let created = self.node().and_then(|node| node.created).unwrap_or(self.op.now());
         NodeStatus {
             phase: entry.phase,
             job_name: entry.job_name,
             message: entry.message,
             reboot_status: entry.reboot_status,
             reason: entry.reason,
-            last_updated: Some(Time(self.op.now())),
+            last_updated: Some(Time(self.op.now().max(created))),
             ..NodeStatus::default()
         }
     }
@@ -312,7 +353,7 @@ impl<'a> Place<'_, 'a> {
     }
 
     /// The patch that lets a Job run.
-    pub fn unsuspend(&self, job: &crate::snapshot::views::Job) -> Step {
+    pub fn unsuspend(&self, job: &Job) -> Step {
         let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
         self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"suspend": false}}) })
     }

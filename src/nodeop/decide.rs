@@ -154,10 +154,10 @@ fn finished_reason(entry: &NodeStatus) -> NodeReason {
 }
 
 fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: Option<&Gate>, next: Next) -> Decision {
-    let parts = Parts { op, targets, entries: &next.entries, waiting: &next.waiting, gate };
+    let parts = Parts { op, targets, entries: &next.entries, waiting: &next.waiting, gate, before };
     let counts = parts.counts();
     let summary = parts.summary(counts);
-    let after = parts.status(before, counts, &summary);
+    let after = parts.status(counts, &summary);
     let subject = reference(op.meta);
     let status = (after != *before).then(|| StatusWrite {
         api_version: API_VERSION.into(),

@@ -140,10 +140,12 @@ fn budget_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allo
 /// pod escape a drain.
 fn is_ours(snapshot: &Snapshot, pod: &Pod) -> bool {
     let Some(owner) = pod.owner.as_ref().filter(|_| pod.labels.contains_key(names::LABEL_NODEOP)) else { return false };
-    let nodeop = |uid: &str| snapshot.nodeops.iter().any(|op| op.meta.uid == uid);
+    let nodeop = |uid: &str| snapshot.nodeops.iter().any(|op| op.meta.uid == uid && op.meta.namespace == pod.namespace);
     match owner.kind.as_str() {
         "NodeOp" => nodeop(&owner.uid),
-        "Job" => snapshot.jobs.iter().any(|job| job.uid == owner.uid && job.owner.as_ref().is_some_and(|owner| nodeop(&owner.uid))),
+        "Job" => snapshot.jobs.iter().any(|job| {
+            job.uid == owner.uid && job.namespace == pod.namespace && job.owner.as_ref().is_some_and(|owner| nodeop(&owner.uid))
+        }),
         _ => false,
     }
 }
@@ -271,11 +273,11 @@ mod tests {
     #[test]
     fn our_own_pods_are_exempt_by_label_and_owner_together() {
         let op = Resource {
-            meta: Meta { uid: "op".into(), ..Meta::default() },
+            meta: Meta { namespace: "web".into(), uid: "op".into(), ..Meta::default() },
             spec: serde_json::from_value(serde_json::json!({"command": ["x"]})).unwrap(),
             status: Default::default(),
         };
-        let job = Job { uid: "job".into(), owner: owner("NodeOp", "op"), ..Job::default() };
+        let job = Job { namespace: "web".into(), uid: "job".into(), owner: owner("NodeOp", "op"), ..Job::default() };
         let snapshot = Snapshot { nodeops: vec![op], jobs: vec![job], ..Snapshot::default() };
         let labelled = |uid: &str| Pod {
             owner: owner("Job", uid),
@@ -284,5 +286,7 @@ mod tests {
         };
         assert_eq!(sorted(&snapshot, vec![labelled("job")], &DrainOptions::default())[0], Vec::<String>::new());
         assert_eq!(sorted(&snapshot, vec![labelled("stranger")], &DrainOptions::default())[0], ["p"]);
+        let elsewhere = Pod { namespace: "evil".into(), ..labelled("job") };
+        assert_eq!(sorted(&snapshot, vec![elsewhere], &DrainOptions::default())[0], ["p"]);
     }
 }

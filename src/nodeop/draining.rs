@@ -13,7 +13,9 @@ use crate::snapshot::views::Node;
 /// Decides the next step of a draining node.
 pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node, allowance: &mut Allowance<'a>) -> Advance {
     let op = place.op;
-    let (Some(options), Some(pods)) = (op.spec.drain(), op.snapshot.drains.get(&node.name)) else {
+    // With runPolicy Once an edit does not drop the claim, even one that asks for no drain any more.
+    let Some(options) = op.spec.drain() else { return running::go_start(place, node, "no drain is asked for any more") };
+    let Some(pods) = op.snapshot.drains.get(&node.name) else {
         // The node's pods were not looked at: it was not known to drain when the round began.
         return place.stay(Reason::Draining, "pods are leaving the node");
     };

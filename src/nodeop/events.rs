@@ -23,15 +23,18 @@ pub fn steps(op: &Operation<'_>, node: &str, before: Option<&NodeStatus>, after:
     } else {
         return Vec::new();
     };
-    let object = event(op, node, after, kind);
+    // A finished entry has no run and node any more, the one before it has. An old run that ends during a new one, or on a
+    // node that was made anew since, must not take the name of the event that is still to come.
+    let of = before.filter(|before| before.step.is_some()).unwrap_or(after);
+    let run = of.run.unwrap_or(op.run.number).to_string();
+    let suffix = names::suffix(&["event", &op.meta.uid, node, of.node_uid.as_deref().unwrap_or_default(), &run, kind], 10);
+    let object = event(op, node, after, &suffix);
     vec![op.step(node, Reason::Progressing, "tell what happened", Action::Create { object })]
 }
 
-fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, kind: &str) -> Value {
+fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, suffix: &str) -> Value {
     let reason = entry.reason.clone().unwrap_or_default();
     let message = entry.message.clone().unwrap_or_default();
-    let run = op.run.number.to_string();
-    let suffix = names::suffix(&["event", &op.meta.uid, node, &run, kind], 10);
     let good = entry.phase == NodePhase::Completed;
     json!({
         "apiVersion": "events.k8s.io/v1",
@@ -44,13 +47,19 @@ fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, kind: &str) -> Valu
         "action": "RunOnNode",
         "reason": reason,
         "type": if good { "Normal" } else { "Warning" },
-        "note": format!("node {node}: {}", super::verdict::clip(&message, 900)),
+        "note": note(&format!("node {node}: {message}")),
         "regarding": {
             "apiVersion": API_VERSION, "kind": KIND,
             "name": op.meta.name, "namespace": op.meta.namespace, "uid": op.meta.uid,
         },
         "related": {"apiVersion": "v1", "kind": "Node", "name": node, "uid": op.node_reference(node).uid},
     })
+}
+
+/// An Event's note has at most 1,024 bytes.
+fn note(text: &str) -> String {
+    let end = (0..=1000.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    if end == text.len() { text.to_string() } else { format!("{}…", &text[..end]) }
 }
 
 /// An Event's time has microseconds.

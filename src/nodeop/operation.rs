@@ -40,11 +40,14 @@ impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
     pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run) -> Self {
         let mut jobs: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
-        for job in snapshot.jobs.iter().filter(|job| job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid)) {
+        // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
+        let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
+        for job in snapshot.jobs.iter().filter(owned) {
             jobs.entry(&job.node).or_default().push(job);
         }
         let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-        for pod in snapshot.pods.iter().filter(|pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid)) {
+        let labelled = |pod: &&Pod| pod.namespace == meta.namespace && pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
+        for pod in snapshot.pods.iter().filter(labelled) {
             pods.entry(&pod.node).or_default().push(pod);
         }
         Self { snapshot, settings, meta, spec, rollout: spec.rollout(), run, gate: None, jobs, pods }
@@ -96,6 +99,12 @@ impl<'a> Operation<'a> {
         node.lock.as_ref().is_some_and(|lock| lock.value == self.holder())
     }
 
+    /// Whether that lock is ours to give up, and not one that a person has copied.
+    pub fn holds(&self, node: &Node) -> bool {
+        let manager = names::node_manager(&self.meta.uid);
+        self.locks(node) && node.lock.as_ref().is_some_and(|lock| lock.manager.is_empty() || lock.manager == manager)
+    }
+
     /// Whether a node carries this operation's mark that it is cordoned.
     pub fn has_cordoned(&self, node: &Node) -> bool {
         node.cordoned_by.as_ref().is_some_and(|holder| holder.value == self.holder())
@@ -103,13 +112,14 @@ impl<'a> Operation<'a> {
 
     /// The nodes that count against the budget: unfinished claims, live Jobs, live pods, and locks that are still on.
     ///
-    /// What is left of a node that is no more (its pods stay until the pod garbage collector comes by) takes no slot. A node whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
+    /// What is left of a node that is no more (its pods stay until the pod garbage collector comes by) takes no slot. A node
+    /// whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
     pub fn in_flight(&self) -> BTreeSet<&str> {
         let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| node.as_str());
         let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
         let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
         let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));
-        let locked = self.snapshot.nodes.values().filter(|node| self.locks(node)).map(|node| node.name.as_str());
+        let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());
         let given_up = |node: &str| {
             self.run
                 .entries

@@ -84,7 +84,7 @@ fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
         let message = "a Job of this operation that its status does not name is still running there".into();
         return Some(NodeReason { reason: Reason::OtherJobRunning, message });
     }
-    (op.locks(node) || op.has_live_pod(&node.name))
+    (op.holds(node) || op.has_live_pod(&node.name))
         .then(|| NodeReason { reason: Reason::WaitingForLastRun, message: "the last run is still being taken off the node".into() })
 }
 

@@ -49,11 +49,13 @@ fn keeps_cordon(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> 
     if node.keep_cordoned {
         return true;
     }
-    const RAN: [Reason; 3] = [Reason::CommandFailed, Reason::JobLost, Reason::NodeTimeout];
-    let failed = entry.is_some_and(|entry| {
-        entry.phase == NodePhase::Failed
-            && entry.job_name.is_some()
-            && entry.reason.as_ref().is_some_and(|reason| RAN.iter().any(|ran| ran.code() == reason))
-    });
+    let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
+    let ran = |entry: &NodeStatus| {
+        // Compact entries name no Job, but where the time was up: there it tells whether there was one.
+        because(entry, Reason::CommandFailed)
+            || because(entry, Reason::JobLost)
+            || because(entry, Reason::NodeTimeout) && entry.job_name.is_some()
+    };
+    let failed = entry.is_some_and(|entry| entry.phase == NodePhase::Failed && ran(entry));
     failed && op.spec.cordons() && !op.spec.uncordon_on_failure.unwrap_or(false)
 }

@@ -20,11 +20,13 @@ pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Adv
 
 /// The Job is made suspended, and adopted: only when its uid stands in the claim may it run.
 pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
-    let name = place.op.claim(node, place.entry).job_name();
-    let job = place.op.jobs_on(&node.name).iter().find(|job| job.name == name && job.namespace == place.op.meta.namespace);
+    let op = place.op;
+    let name = op.claim(node, place.entry).job_name();
+    let job = op.snapshot.jobs.iter().find(|job| job.name == name && job.namespace == op.meta.namespace);
+    let stranger = job.filter(|job| job.owner.as_ref().is_none_or(|owner| owner.uid != op.meta.uid));
+    let adoptable = |job: &Job| !job.deleting && stranger.is_none() && (node.ready || !job.suspended);
     match job {
-        Some(job) if job.deleting => place.stay(Reason::Starting, "an earlier Job of this name is still being removed"),
-        Some(job) => {
+        Some(job) if adoptable(job) => {
             let mut advance = place.go(NodeStep::Running, NodePhase::Running, Reason::Running, "Job is running");
             if let Some(entry) = &mut advance.entry {
                 entry.job_name = Some(job.name.clone());
@@ -33,7 +35,13 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
             advance.steps.push(place.unsuspend(job));
             advance
         }
-        None if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
+        _ if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
+        _ if let Some(job) = stranger => {
+            let owner = job.owner.as_ref().map_or_else(|| "nobody".to_string(), |owner| format!("{} {}", owner.kind, owner.name));
+            place.stay(Reason::CannotStart, &format!("there is a Job {name} already, which belongs to {owner}"))
+        }
+        _ if !node.ready => place.stay(Reason::NotReady, "the node is not Ready; it is started when it is"),
+        Some(_) => place.stay(Reason::Starting, "an earlier Job of this name is still being removed"),
         None => {
             let mut advance = refused(place, "Job", &name, Reason::Starting);
             advance.steps.push(create(place, node));
@@ -63,13 +71,17 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let Some(job) = named_job(place) else { return without_job(place) };
     let pods = place.op.pods_of(&job.uid, place.name);
     match verdict::of(job, &pods, node.ready) {
-        Verdict::Succeeded => place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully"),
+        Verdict::Succeeded => {
+            let mut advance = place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+            advance.steps.extend(stop(place, job, Reason::Succeeded).filter(|_| verdict::would_run_again(&pods)));
+            advance
+        }
         Verdict::Failed(message) => place.fail(Reason::CommandFailed, &format!("Job failed: {message}")),
         Verdict::NeverRan(message) => try_again(place, node, &message),
-        Verdict::Underway(..) if job.deleting => place.stay(Reason::Running, "the Job is being deleted by somebody else"),
         Verdict::Underway(reason, message) if place.timed_out() => {
             place.cancel(Reason::NodeTimeout, &format!("its time was up ({reason}: {message})"))
         }
+        Verdict::Underway(..) if job.deleting => place.stay(Reason::Running, "the Job is being deleted by somebody else"),
         Verdict::Underway(reason, message) => {
             let message = keep_pull_trouble(place, reason, message);
             let mut advance = place.stay(reason, &message);
@@ -85,15 +97,21 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
 pub fn without_node(place: &Place<'_, '_>, message: &str) -> Advance {
     let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
     if verdict::succeeded_before_the_job_went(&pods) || named_job(place).is_some_and(|job| job.complete) {
-        return place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+        let mut advance = place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+        // A machine that comes up under the name of the node would be sent its next pod.
+        advance.steps.extend(named_job(place).and_then(|job| stop(place, job, Reason::Succeeded)));
+        return advance;
     }
     let mut advance = place.fail(Reason::NodeGone, &format!("{message} while the command was on it"));
-    if let Some(job) = named_job(place).filter(|job| !job.deleting) {
-        let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
-        let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
-        advance.steps.push(place.step(Reason::NodeGone, "remove the Job", delete));
-    }
+    advance.steps.extend(named_job(place).and_then(|job| stop(place, job, Reason::NodeGone)));
     advance
+}
+
+/// Removes a Job that is not finished, so that it makes no further pod.
+fn stop(place: &Place<'_, '_>, job: &Job, reason: Reason) -> Option<crate::plan::Step> {
+    let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
+    let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
+    (!job.deleting && !job.is_finished()).then(|| place.step(reason, "remove the Job", delete))
 }
 
 /// The kubelet never admitted a pod: nothing ran, so another Job may try, three times in all.
@@ -101,6 +119,10 @@ fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advanc
     let attempt = place.entry.attempt.unwrap_or(0) + 1;
     if attempt >= MAX_ATTEMPTS {
         return place.fail(Reason::NotAdmitted, &format!("no pod was admitted in {MAX_ATTEMPTS} attempts; last: {message}"));
+    }
+    // While a command runs, it goes on without lock and cordon; another one is not started.
+    if let Some(lost) = place.hold_is_lost(node) {
+        return lost;
     }
     let mut again = place.entry.clone();
     again.attempt = Some(attempt);
@@ -113,17 +135,22 @@ fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advanc
 /// The Job that the claim names is not there.
 fn without_job(place: &Place<'_, '_>) -> Advance {
     let uid = place.entry.job_uid.as_deref().unwrap_or_default();
-    let name = place.entry.job_name.as_deref().unwrap_or_default();
     if verdict::succeeded_before_the_job_went(&place.op.pods_of(uid, place.name)) {
         return place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully; the Job itself was deleted");
     }
-    let adopted_without = place.entry.job_uid.is_none();
-    if !adopted_without && !place.op.snapshot.is_absent(&Reference::new("Job", &place.op.meta.namespace, name, uid)) {
+    if !place.job_is_gone() && place.timed_out() {
+        return place.cancel(Reason::NodeTimeout, "its time was up (the Job is there, but is not this operation's any more)");
+    }
+    if !place.job_is_gone() {
         return place.stay(Reason::Running, place.entry.message.as_deref().unwrap_or_default());
+    }
+    if place.op.has_live_pod(place.name) && place.timed_out() {
+        return place.cancel(Reason::NodeTimeout, "its time was up (the Job was deleted, and its pod does not end)");
     }
     if place.op.has_live_pod(place.name) {
         return place.stay(Reason::JobLost, "the Job was deleted; its pod still ends");
     }
+    let name = place.entry.job_name.as_deref().unwrap_or_default();
     place.fail(Reason::JobLost, &format!("Job {name} was deleted before its result was known"))
 }
 

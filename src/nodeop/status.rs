@@ -14,6 +14,10 @@ use crate::snapshot::views::Node;
 
 /// From this many entries on, those of finished nodes are kept compact: ten thousand must fit into one object.
 const COMPACT_FROM: usize = 1500;
+/// For how many nodes that failed, or cannot start, it is then told in words why.
+const TOLD: usize = 200;
+/// In how many characters.
+const WORDS: usize = 120;
 
 /// What a status is made of.
 pub struct Parts<'p, 'a> {
@@ -27,6 +31,8 @@ pub struct Parts<'p, 'a> {
     pub waiting: &'p BTreeMap<String, NodeReason>,
     /// Why nothing new starts, if so.
     pub gate: Option<&'p Gate>,
+    /// The status as it stands.
+    pub before: &'p NodeOpStatus,
 }
 
 /// Where the operation stands: what its conditions, its phase and a decision say.
@@ -74,7 +80,7 @@ impl Parts<'_, '_> {
         const UNDERWAY: [(&str, &str); 3] = [("Ready", "False"), ("Reconciling", "True"), ("Stalled", "False")];
         const STALLED: [(&str, &str); 3] = [("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True")];
         const SUSPENDED: [(&str, &str); 3] = [("Ready", "Unknown"), ("Reconciling", "False"), ("Stalled", "False")];
-        let begun = counts.in_flight + counts.completed + counts.failed > 0;
+        let begun = counts.in_flight + counts.completed + counts.failed > 0 || self.before.phase == Some(Phase::Running);
         let open = if begun { Phase::Running } else { Phase::Pending };
         let make =
             |phase, reason, message: String, settled, failed, conditions| Summary { phase, reason, message, settled, failed, conditions };
@@ -82,7 +88,9 @@ impl Parts<'_, '_> {
             let (reason, message) = self.in_flight_reason(counts);
             return make(Phase::Running, reason, message, false, counts.failed > 0, UNDERWAY);
         }
-        if let Some(gate) = self.gate.filter(|gate| gate.stalled) {
+        // Nothing of what has run is undone by what this version cannot do.
+        let matters = |gate: &&Gate| gate.stalled && (counts.pending > 0 || gate.reason.reason != Reason::RebootNotSupported);
+        if let Some(gate) = self.gate.filter(matters) {
             return make(open, gate.reason.reason, gate.reason.message.clone(), true, true, STALLED);
         }
         let stopped = self.gate.is_some_and(|gate| gate.reason.reason == Reason::StoppedOnFailure);
@@ -95,7 +103,7 @@ impl Parts<'_, '_> {
             let (reason, message) = first.map_or((Reason::Progressing, String::new()), |why| (why.reason, why.message.clone()));
             let suspended = reason == Reason::Suspended;
             let message = format!("{} of {} to go: {message}", counts.pending, nodes(counts.total));
-            return make(open, reason, message, suspended, false, if suspended { SUSPENDED } else { UNDERWAY });
+            return make(open, reason, message, suspended, counts.failed > 0, if suspended { SUSPENDED } else { UNDERWAY });
         }
         if counts.total > 0 {
             return make(Phase::Completed, Reason::Completed, format!("{} done", nodes(counts.total)), true, false, DONE);
@@ -110,8 +118,8 @@ impl Parts<'_, '_> {
     }
 
     /// The whole status.
-    pub fn status(&self, before: &NodeOpStatus, counts: NodeCounts, summary: &Summary) -> NodeOpStatus {
-        let op = self.op;
+    pub fn status(&self, counts: NodeCounts, summary: &Summary) -> NodeOpStatus {
+        let (op, before) = (self.op, self.before);
         let once_settled = summary.settled && matches!(summary.phase, Phase::Completed | Phase::Failed);
         let mut status = NodeOpStatus {
             observed_generation: Some(op.meta.generation),
@@ -120,7 +128,7 @@ impl Parts<'_, '_> {
             progress: Some(format!("{}/{}", counts.completed + counts.failed, counts.total)),
             current: self.current(summary),
             nodes: Some(counts),
-            conditions: self.conditions(before, summary),
+            conditions: self.conditions(summary),
             node_statuses: self.compacted(),
             spec_hash: Some(op.run.spec_hash.clone()),
             run: Some(op.run.number),
@@ -183,9 +191,9 @@ impl Parts<'_, '_> {
         Some(format!("{name}: {step}{reason}{more}"))
     }
 
-    fn conditions(&self, before: &NodeOpStatus, summary: &Summary) -> Vec<Condition> {
+    fn conditions(&self, summary: &Summary) -> Vec<Condition> {
         let make = |(type_, status): &(&str, &str)| {
-            let since = before.conditions.iter().find(|condition| condition.type_ == *type_ && condition.status == *status);
+            let since = self.before.conditions.iter().find(|condition| condition.type_ == *type_ && condition.status == *status);
             Condition {
                 type_: (*type_).into(),
                 status: (*status).into(),
@@ -204,10 +212,23 @@ impl Parts<'_, '_> {
         }
         let started = self.op.run.started_at.0;
         let old = |name: &str| self.op.snapshot.nodes.get(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
+        let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
+        let (mut failed, mut stuck) = (0, 0);
         let compact = |(name, entry): (&String, &NodeStatus)| {
             let entry = match (entry.step, entry.phase) {
+                // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
+                (None, NodePhase::Failed) => NodeStatus {
+                    message: words(entry, &mut failed),
+                    // That something ran before the time was up: the cordon stays for that.
+                    job_name: entry.job_name.clone().filter(|_| because(entry, Reason::NodeTimeout)),
+                    last_updated: entry.last_updated.clone().filter(|_| !old(name)),
+                    reboot_status: None,
+                    ..entry.clone()
+                },
+                (Some(NodeStep::Releasing), NodePhase::Failed) => in_flight(entry, words(entry, &mut failed)),
+                (Some(_), _) if because(entry, Reason::CannotStart) => in_flight(entry, words(entry, &mut stuck)),
                 (None, NodePhase::Completed) if old(name) => NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() },
-                (Some(_), _) => NodeStatus { message: None, last_updated: None, reboot_status: None, ..entry.clone() },
+                (Some(_), _) => in_flight(entry, None),
                 _ => entry.clone(),
             };
             (name.clone(), entry)
@@ -225,6 +246,18 @@ impl Parts<'_, '_> {
         }
         self.op.snapshot.nodes.values().filter(|node| !node.labels.contains_key(names::LABEL_MANAGED)).count()
     }
+}
+
+/// The compact entry of a node in flight.
+fn in_flight(entry: &NodeStatus, message: Option<String>) -> NodeStatus {
+    NodeStatus { message, last_updated: None, reboot_status: None, ..entry.clone() }
+}
+
+/// A few words of the message, for the first of many entries.
+fn words(entry: &NodeStatus, told: &mut usize) -> Option<String> {
+    let message = entry.message.as_deref().filter(|message| !message.is_empty() && *told < TOLD)?;
+    *told += 1;
+    Some(if message.chars().count() > WORDS { super::verdict::clip(message, WORDS - 1) } else { message.to_string() })
 }
 
 /// A number of nodes, for people.

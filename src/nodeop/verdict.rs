@@ -36,6 +36,11 @@ pub fn succeeded_before_the_job_went(pods: &[&Pod]) -> bool {
     pods.iter().any(|pod| command_exit(pod).is_some_and(|exit| exit.code == 0))
 }
 
+/// Whether the Job controller counts as failed a pod in which the command succeeded: it would make another one.
+pub fn would_run_again(pods: &[&Pod]) -> bool {
+    pods.iter().any(|pod| pod.phase == "Failed" && command_exit(pod).is_some_and(|exit| exit.code == 0))
+}
+
 fn failed(trouble: &Trouble, pods: &[&Pod]) -> Verdict {
     let exits: Vec<&Exit> = pods.iter().filter_map(|pod| command_exit(pod)).collect();
     if let Some(last) = exits.last() {

@@ -1,0 +1,345 @@
+//! What is true of `decide` in any world, however unlikely.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use proptest::prelude::*;
+use rounds::decide::decide;
+use rounds::names;
+use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
+use rounds::nodeop::spec_hash::spec_hash;
+use rounds::plan::{Action, Plan};
+use rounds::reason::Reason;
+use rounds::settings::Settings;
+use rounds::snapshot::views::{Container, ContainerState, Exit, Holder, Job, Node, Owner, Pod, Trouble};
+use rounds::snapshot::{Meta, Reference, Resource, Snapshot};
+use serde_json::json;
+
+use super::shorthand::time;
+use super::story;
+
+const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+const OPS: [&str; 2] = ["a", "b"];
+
+fn one_of<T: Clone + std::fmt::Debug + 'static>(items: &[T]) -> impl Strategy<Value = T> + use<T> {
+    proptest::sample::select(items.to_vec())
+}
+
+fn maybe<T: std::fmt::Debug + Clone + 'static>(inner: impl Strategy<Value = T> + 'static) -> BoxedStrategy<Option<T>> {
+    prop_oneof![Just(None), inner.prop_map(Some)].boxed()
+}
+
+fn at() -> impl Strategy<Value = Time> {
+    one_of(&[-100_000, -4000, -600, -300, -60, -1, 0, 60]).prop_map(|seconds: i64| Time(time(seconds)))
+}
+
+/// A resource's uid, one that is gone among them.
+fn holder() -> impl Strategy<Value = Holder> {
+    (one_of(&["a", "b", "gone"]), one_of(&["ours", "kubectl", ""])).prop_map(|(op, manager)| Holder {
+        value: format!("default/{op}@{op}-uid"),
+        manager: manager.replace("ours", &format!("rounds-{op}-uid")),
+    })
+}
+
+fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
+    let held = (maybe(holder()), maybe(holder()), any::<bool>(), any::<bool>());
+    (any::<[bool; 3]>(), one_of(&["uid", "uid2"]), held, at()).prop_map(
+        move |([there, ready, deleting], uid, (lock, cordoned_by, unschedulable, keep), created)| {
+            there.then(|| Node {
+                name: name.into(),
+                uid: format!("{name}-{uid}"),
+                resource_version: "7".into(),
+                ready,
+                deleting: deleting && !ready,
+                created: Some(created.0),
+                lock,
+                cordoned_by,
+                unschedulable,
+                keep_cordoned: keep,
+                ..Node::default()
+            })
+        },
+    )
+}
+
+fn entry(op: &'static str, node: &'static str) -> impl Strategy<Value = NodeStatus> {
+    use NodeStep::{Cancelling, Draining, Locking, Preflight, Releasing, Running, Starting};
+    let steps =
+        [None, None, Some(Preflight), Some(Locking), Some(Draining), Some(Starting), Some(Running), Some(Cancelling), Some(Releasing)];
+    let phases = [NodePhase::Pending, NodePhase::Preflight, NodePhase::Running, NodePhase::Completed, NodePhase::Failed];
+    let reasons = [Reason::Running, Reason::NodeTimeout, Reason::NodeReplaced, Reason::CommandFailed, Reason::CannotStart, Reason::JobLost];
+    let ids = (any::<[bool; 3]>(), 0..4i64, maybe(0..4i64));
+    (one_of(&steps), one_of(&phases), maybe(one_of(&reasons)), maybe(at()), ids).prop_map(
+        move |(step, phase, reason, since, ([has_node, has_job, has_time], run, attempt))| {
+            let name = names::job_name(op, &format!("{op}-uid"), node, &format!("{node}-uid"), run, attempt.unwrap_or(0));
+            NodeStatus {
+                phase,
+                step,
+                step_since: since.clone(),
+                reason: reason.map(|reason| reason.code().to_string()),
+                node_uid: has_node.then(|| format!("{node}-uid")),
+                job_uid: has_job.then(|| format!("job-{op}-{node}-{run}")),
+                job_name: has_job.then_some(name),
+                last_updated: since.filter(|_| has_time),
+                run: step.map(|_| run),
+                attempt,
+                ..NodeStatus::default()
+            }
+        },
+    )
+}
+
+fn spec() -> impl Strategy<Value = NodeOpSpec> {
+    (0..4i32, any::<[bool; 7]>(), maybe(1..4000i64)).prop_map(|(concurrency, [cordon, drain, stop, preflight, once, suspend, keep], timeout)| {
+        let mut spec = json!({
+            "command": ["run"], "concurrency": concurrency, "cordon": cordon, "stopOnFailure": stop, "uncordonOnFailure": keep,
+            "drainOptions": {"enabled": drain}, "rollout": {"runPolicy": if once { "Once" } else { "OnChange" }, "suspend": suspend && stop},
+        });
+        if preflight {
+            spec["preflight"] = json!({"command": ["check"]});
+        }
+        if let Some(timeout) = timeout {
+            spec["rollout"]["nodeTimeoutSeconds"] = json!(timeout);
+        }
+        serde_json::from_value(spec).unwrap()
+    })
+}
+
+fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, NodeOpStatus>> {
+    let entries = NODES.map(|node| maybe(entry(op, node)).prop_map(move |entry| (node.to_string(), entry)));
+    let meta = (0..9u8, any::<[bool; 3]>(), at());
+    (spec(), meta, 1..4i64, 0..3i64, entries).prop_map(move |(spec, (odds, [known, edited, token], since), run, back, entries)| {
+        let node_statuses: BTreeMap<_, _> = entries.into_iter().filter_map(|(node, entry)| Some((node, entry?))).collect();
+        let mut status = NodeOpStatus { node_statuses, ..NodeOpStatus::default() };
+        if known {
+            status.spec_hash = Some(if edited { "other".into() } else { spec_hash(&spec) });
+            (status.run, status.spec_run, status.started_at) = (Some(run), Some((run - back).max(1)), Some(since.clone()));
+        }
+        let annotations = token.then(|| (names::ANNOTATION_RETRY_FAILED.to_string(), "x".to_string())).into_iter().collect();
+        let meta = Meta {
+            namespace: "default".into(),
+            name: op.into(),
+            uid: format!("{op}-uid"),
+            resource_version: "7".into(),
+            generation: 1,
+            created: Some(since.0),
+            deleting: odds == 0,
+            moved: odds == 1,
+            annotations,
+        };
+        Resource { meta, spec, status }
+    })
+}
+
+fn job(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Job>> {
+    (any::<[bool; 5]>(), 0..4i64).prop_map(move |([there, suspended, deleting, complete, failed], run)| {
+        there.then(|| Job {
+            namespace: "default".into(),
+            name: names::job_name(op, &format!("{op}-uid"), node, &format!("{node}-uid"), run, 0),
+            uid: format!("job-{op}-{node}-{run}"),
+            resource_version: "7".into(),
+            owner: Some(Owner { kind: "NodeOp".into(), name: op.into(), uid: format!("{op}-uid") }),
+            run: Some(run),
+            node: node.into(),
+            suspended,
+            deleting,
+            complete,
+            failed: (failed && !complete).then(Trouble::default),
+            ..Job::default()
+        })
+    })
+}
+
+fn pod(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Pod>> {
+    let state = prop_oneof![
+        Just(ContainerState::Unknown),
+        Just(ContainerState::Running),
+        (0..2i32).prop_map(|code| ContainerState::Ended(Exit { code, ..Exit::default() })),
+        Just(ContainerState::Waiting(Trouble { reason: "ErrImagePull".into(), message: "x".into() })),
+    ];
+    (any::<[bool; 3]>(), 0..4i64, one_of(&["Pending", "Running", "Succeeded", "Failed"]), state).prop_map(
+        move |([there, preflight, deleted], run, phase, state)| {
+            let uid = format!("{op}-uid");
+            let mut labels =
+                BTreeMap::from([(names::LABEL_NODEOP.to_string(), op.to_string()), (names::LABEL_OWNER_UID.to_string(), uid.clone())]);
+            let mut owner = Owner { kind: "Job".into(), name: "job".into(), uid: format!("job-{op}-{node}-{run}") };
+            let mut name = format!("pod-{op}-{node}-{run}");
+            if preflight {
+                labels.insert(names::LABEL_PREFLIGHT.into(), "true".into());
+                owner = Owner { kind: "NodeOp".into(), name: op.into(), uid: uid.clone() };
+                name = names::preflight_name(op, &uid, node, &format!("{node}-uid"), run);
+            }
+            there.then(|| Pod {
+                namespace: "default".into(),
+                uid: format!("uid-{name}"),
+                name,
+                owner: Some(owner),
+                labels,
+                node: node.into(),
+                phase: phase.into(),
+                deleted: deleted.then(|| time(-5)),
+                containers: vec![Container { name: if preflight { "preflight" } else { "nodeop" }.into(), state, ..Container::default() }],
+                trouble: (phase == "Failed").then(Trouble::default),
+                ..Pod::default()
+            })
+        },
+    )
+}
+
+fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPS.into_iter().flat_map(|op| NODES.into_iter().map(move |node| (op, node)))
+}
+
+fn world() -> impl Strategy<Value = Snapshot> {
+    let nodes = NODES.map(node);
+    let jobs = pairs().map(|(op, node)| job(op, node)).collect::<Vec<_>>();
+    let pods = pairs().map(|(op, node)| pod(op, node)).collect::<Vec<_>>();
+    (nodes, OPS.map(resource), jobs, pods, any::<[bool; 3]>()).prop_map(|(nodes, ops, jobs, pods, [sound, drained, gone])| {
+        let mut snapshot = Snapshot {
+            now: time(0),
+            nodes: nodes.into_iter().flatten().map(|node| (node.name.clone(), node)).collect(),
+            nodeops: ops.into(),
+            jobs: jobs.into_iter().flatten().collect(),
+            pods: pods.into_iter().flatten().collect(),
+            ..Snapshot::default()
+        };
+        if drained {
+            snapshot.drains = NODES.map(|node| (node.to_string(), snapshot.pods.clone())).into();
+        }
+        if gone {
+            snapshot.absent.insert(Reference::new("NodeOp", "default", "gone", "gone-uid"));
+        }
+        if sound {
+            confirm(&mut snapshot);
+        }
+        snapshot
+    })
+}
+
+/// What a GET of everything that statuses name would confirm.
+fn confirm(snapshot: &mut Snapshot) {
+    for resource in &snapshot.nodeops {
+        for (name, entry) in &resource.status.node_statuses {
+            if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
+                && !snapshot.jobs.iter().any(|job| job.uid == *uid)
+            {
+                snapshot.absent.insert(Reference::new("Job", "default", job, uid));
+            }
+            if let Some(uid) = entry.node_uid.as_ref().filter(|uid| snapshot.nodes.get(name).is_none_or(|node| node.uid != **uid)) {
+                snapshot.absent.insert(Reference::new("Node", "", name, uid));
+            }
+        }
+    }
+}
+
+fn statuses(snapshot: &Snapshot, plan: &Plan) -> BTreeMap<String, NodeOpStatus> {
+    let mut after = snapshot.clone();
+    story::write_statuses(&mut after, plan);
+    after.nodeops.into_iter().map(|resource| (resource.meta.uid, resource.status)).collect()
+}
+
+/// Steps about a node on behalf of a resource, as the names of their actions.
+fn actions_on(plan: &Plan, uid: &str, node: &str) -> Vec<String> {
+    let steps = plan.decisions.iter().filter(|decision| decision.subject.uid == uid).flat_map(|decision| &decision.steps);
+    steps.filter(|step| step.subject.name == node).flat_map(|step| &step.actions).map(Action::summary).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_plan_keeps_the_rules(snapshot in world()) {
+        let plan = decide(&snapshot, &Settings::default());
+        prop_assert_eq!(&plan, &decide(&snapshot, &Settings::default()));
+        super::rules(&snapshot, &plan).map_err(TestCaseError::fail)?;
+        let after = statuses(&snapshot, &plan);
+        for resource in &snapshot.nodeops {
+            let uid = &resource.meta.uid;
+            for (node, entry) in &resource.status.node_statuses {
+                let now = &after[uid].node_statuses.get(node);
+                // A finished node gets nothing done to it but its release, its retention and its events.
+                if let Some(now) = now && entry.step.is_none() && entry.phase == NodePhase::Completed && now.step.is_none() {
+                    for action in actions_on(&plan, uid, node) {
+                        prop_assert!(["unlock ", "delete ", "patch ", "create Event "].iter().any(|good| action.starts_with(good)), "{action}");
+                    }
+                }
+            }
+            // Nothing runs whose uid the status, as it will stand, does not name.
+            for action in plan.decisions.iter().filter(|decision| decision.subject.uid == *uid).flat_map(|decision| &decision.steps).flat_map(|step| &step.actions) {
+                if let Action::Patch { what, patch } = action && patch.pointer("/spec/suspend").is_some() {
+                    prop_assert!(after[uid].node_statuses.values().any(|entry| entry.job_uid.as_ref() == Some(&what.uid) && entry.step == Some(NodeStep::Running)), "{what} is let go and not named");
+                }
+                if let Action::Create { object } = action && object["kind"] == "Job" {
+                    prop_assert_eq!(&object["spec"]["suspend"], &json!(true));
+                    let node = object.pointer("/spec/template/spec/nodeName").and_then(serde_json::Value::as_str).unwrap();
+                    prop_assert_eq!(after[uid].node_statuses[node].step, Some(NodeStep::Starting));
+                    prop_assert!(snapshot.nodes[node].lock.as_ref().is_some_and(|lock| lock.uid() == uid), "a Job without a lock");
+                }
+                if let Action::Evict { .. } = action {
+                    prop_assert!(after[uid].node_statuses.values().any(|entry| entry.step == Some(NodeStep::Draining)));
+                }
+                // Nothing is forced.
+                if let Action::ApplyNode(apply) = action {
+                    prop_assert!(!apply.force);
+                    prop_assert_eq!(&apply.manager, &format!("rounds-{uid}"));
+                    let live = snapshot.pods.iter().any(|pod| pod.node == apply.node.name && !pod.is_terminal() && pod.labels.get(names::LABEL_OWNER_UID) == Some(uid));
+                    prop_assert!(apply.lock.is_some() || !live, "unlocked under a live pod");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn statuses_come_to_rest_in_a_world_that_does_not_change(snapshot in world()) {
+        let mut snapshot = snapshot;
+        for _ in 0..20 {
+            let plan = decide(&snapshot, &Settings::default());
+            if plan.decisions.iter().all(|decision| decision.status.is_none()) {
+                return Ok(());
+            }
+            story::write_statuses(&mut snapshot, &plan);
+        }
+        prop_assert!(false, "the status never comes to rest");
+    }
+}
+
+/// Names of the Events that a node's verdict makes, by the run and the machine that the claim was for.
+fn event_name(run: i64, node_uid: &str) -> String {
+    let mut snapshot = Snapshot { now: time(0), ..Snapshot::default() };
+    let node = Node { name: "n1".into(), uid: node_uid.into(), ready: true, ..Node::default() };
+    snapshot.nodes.insert("n1".into(), node);
+    let entry = NodeStatus {
+        phase: NodePhase::Running,
+        step: Some(NodeStep::Running),
+        run: Some(run),
+        node_uid: Some(node_uid.into()),
+        job_uid: Some("job".into()),
+        ..NodeStatus::default()
+    };
+    let spec: NodeOpSpec = serde_json::from_value(json!({"command": ["run"]})).unwrap();
+    let status = NodeOpStatus {
+        spec_hash: Some(spec_hash(&spec)),
+        run: Some(3),
+        node_statuses: [("n1".to_string(), entry)].into(),
+        ..NodeOpStatus::default()
+    };
+    let owner = Some(Owner { kind: "NodeOp".into(), name: "op".into(), uid: "op-uid".into() });
+    snapshot.jobs = vec![Job { uid: "job".into(), node: "n1".into(), owner, complete: true, ..Job::default() }];
+    snapshot.nodeops = vec![Resource { meta: Meta { uid: "op-uid".into(), ..Meta::default() }, spec, status }];
+    let plan = decide(&snapshot, &Settings::default());
+    let mut events = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions);
+    let event = events.find_map(|action| match action {
+        Action::Create { object } if object["kind"] == "Event" => Some(object.clone()),
+        _ => None,
+    });
+    let event = event.unwrap();
+    assert!(event["note"].as_str().unwrap().len() <= 1024);
+    event.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap().to_string()
+}
+
+#[test]
+fn an_event_has_one_name_per_run_and_machine_however_often_it_is_made() {
+    assert_eq!(event_name(2, "u"), event_name(2, "u"));
+    assert_ne!(event_name(2, "u"), event_name(3, "u"));
+    assert_ne!(event_name(3, "u"), event_name(3, "v"));
+}

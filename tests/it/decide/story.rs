@@ -1,0 +1,259 @@
+//! A tiny cluster for stories: it carries out plans and lets things happen. Not a simulator: only what the stories need.
+
+use std::collections::BTreeSet;
+
+use rounds::nodeop::api::NodeStep;
+use rounds::plan::{Action, NodeApply, Plan};
+use rounds::snapshot::views::{Holder, Job, Node, Pod, Trouble};
+use rounds::snapshot::{Reference, Snapshot};
+use serde_json::{Value, json};
+
+use super::shorthand::{World, time};
+
+/// Carries out a plan, as an apiserver that refuses nothing would.
+pub fn apply(world: &mut World, plan: &Plan) {
+    write_statuses(&mut world.snapshot, plan);
+    for action in plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions) {
+        carry_out(world, action);
+    }
+}
+
+/// Writes the statuses of a plan, and nothing else.
+pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
+    for write in plan.decisions.iter().filter_map(|decision| decision.status.as_ref()) {
+        let resource = snapshot.nodeops.iter_mut().find(|resource| resource.meta.uid == write.of.uid).unwrap();
+        assert_eq!(resource.meta.resource_version, write.resource_version);
+        resource.status = serde_json::from_value(write.status.clone()).unwrap();
+        bump(&mut resource.meta.resource_version);
+    }
+}
+
+fn bump(version: &mut String) {
+    *version = (version.parse::<u64>().unwrap() + 1).to_string();
+}
+
+fn carry_out(world: &mut World, action: &Action) {
+    match action {
+        Action::Create { object } => create(world, object),
+        Action::ApplyNode(apply) => apply_node(&mut world.snapshot, apply),
+        Action::Patch { what, patch } => {
+            let Some(job) = world.snapshot.jobs.iter_mut().find(|job| job.uid == what.uid) else { return };
+            if let Some(suspend) = patch.pointer("/spec/suspend").and_then(Value::as_bool) {
+                job.suspended = suspend;
+            }
+            if let Some(ttl) = patch.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) {
+                job.ttl_seconds = i32::try_from(ttl).ok();
+            }
+            bump(&mut job.resource_version);
+        }
+        Action::Evict { pod, .. } => {
+            for pods in world.workloads.values_mut() {
+                pods.retain(|there| there.uid != pod.uid);
+            }
+        }
+        Action::Delete { what, .. } => {
+            world.snapshot.jobs.retain(|job| job.uid != what.uid);
+            world.snapshot.pods.retain(|pod| pod.uid != what.uid && pod.owner.as_ref().is_none_or(|owner| owner.uid != what.uid));
+        }
+    }
+}
+
+fn create(world: &mut World, object: &Value) {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+    let (kind, name) = (text("/kind"), text("/metadata/name"));
+    let words = world.shown(&name);
+    if kind == "Job" && !world.snapshot.jobs.iter().any(|job| job.name == name) {
+        let job = world.job(&json!({"is": format!("{words} suspended")})).unwrap();
+        world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
+    }
+    if kind == "Pod" && !world.snapshot.pods.iter().any(|pod| pod.name == name) {
+        let pod = world.pod(&json!(format!("{words} running"))).unwrap();
+        world.snapshot.pods.push(pod);
+    }
+}
+
+pub fn apply_node(snapshot: &mut Snapshot, apply: &NodeApply) {
+    let Some(node) = snapshot.nodes.get_mut(&apply.node.name).filter(|node| node.uid == apply.node.uid) else { return };
+    assert_eq!(node.resource_version, apply.resource_version, "a stale apply is refused");
+    let ours = |holder: &Option<Holder>| holder.as_ref().is_none_or(|holder| holder.manager == apply.manager);
+    let holder = |value: &Option<String>| value.clone().map(|value| Holder { value, manager: apply.manager.clone() });
+    if ours(&node.lock) {
+        node.lock = holder(&apply.lock);
+    }
+    if ours(&node.cordoned_by) {
+        node.cordoned_by = holder(&apply.cordon);
+    }
+    let owned = node.cordon_managers.contains(&apply.manager);
+    node.cordon_managers.retain(|manager| *manager != apply.manager);
+    if apply.cordon.is_some() {
+        node.cordon_managers.push(apply.manager.clone());
+        node.unschedulable = true;
+    } else if owned && node.cordon_managers.is_empty() {
+        node.unschedulable = false;
+    }
+    bump(&mut node.resource_version);
+}
+
+impl World {
+    /// Looks at the cluster as a round does: pods of nodes that drain, and absences confirmed.
+    pub fn look(&mut self) {
+        self.list_drains();
+        let mut absent = BTreeSet::new();
+        for resource in &self.snapshot.nodeops {
+            for (name, entry) in &resource.status.node_statuses {
+                if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
+                    && !self.snapshot.jobs.iter().any(|job| job.uid == *uid)
+                {
+                    absent.insert(Reference::new("Job", &resource.meta.namespace, job, uid));
+                }
+                if let Some(uid) = entry.node_uid.as_ref().filter(|uid| self.snapshot.nodes.get(name).is_none_or(|node| node.uid != **uid))
+                {
+                    absent.insert(Reference::new("Node", "", name, uid));
+                }
+            }
+        }
+        let holders = self.snapshot.nodes.values().flat_map(|node| [&node.lock, &node.cordoned_by]).flatten();
+        for (namespace, name, uid) in holders.filter_map(Holder::parts) {
+            if !self.snapshot.nodeops.iter().any(|op| op.meta.uid == uid) {
+                absent.insert(Reference::new("NodeOp", namespace, name, uid));
+            }
+        }
+        self.snapshot.absent = absent;
+    }
+
+    /// The pods of every node that some operation drains, or will.
+    pub fn list_drains(&mut self) {
+        self.snapshot.drains.clear();
+        for resource in self.snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some()) {
+            for (name, entry) in &resource.status.node_statuses {
+                if matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)) && !self.unlisted.contains(name) {
+                    self.snapshot.drains.insert(name.clone(), self.workloads.get(name).cloned().unwrap_or_default());
+                }
+            }
+        }
+    }
+
+    fn node_mut(&mut self, name: &str) -> Result<&mut Node, String> {
+        self.snapshot.nodes.get_mut(name).ok_or_else(|| format!("there is no node {name}"))
+    }
+
+    fn job_mut(&mut self, alias: &str) -> Result<&mut Job, String> {
+        let name = self.real(alias);
+        self.snapshot.jobs.iter_mut().find(|job| job.name == name).ok_or_else(|| format!("there is no Job {alias}"))
+    }
+
+    /// Puts a pod in the place of those of the same name.
+    fn put(&mut self, words: &str) -> Result<(), String> {
+        let pod: Pod = self.pod(&json!(words))?;
+        self.snapshot.pods.retain(|there| there.name != pod.name);
+        self.snapshot.pods.push(pod);
+        Ok(())
+    }
+}
+
+/// Something happens between two rounds.
+pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
+    let words: Vec<&str> = event.split(' ').collect();
+    let rest = |count: usize| words[count.min(words.len())..].join(" ");
+    match words.as_slice() {
+        ["wait", seconds] => {
+            let seconds: i64 = seconds.parse().map_err(|_| event.to_string())?;
+            world.snapshot.now += jiff::SignedDuration::from_secs(seconds);
+        }
+        ["at", seconds] => world.snapshot.now = time(seconds.parse().map_err(|_| event.to_string())?),
+        ["job", job, "completes"] => {
+            world.put(&format!("{job} exit 0"))?;
+            world.job_mut(job)?.complete = true;
+        }
+        ["job", job, "fails", code] => {
+            world.put(&format!("{job} exit {code}"))?;
+            world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });
+        }
+        ["job", job, "is", "refused"] => {
+            world.put(&format!("{job} refused"))?;
+            world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });
+        }
+        ["job", job, "is", "deleting"] => world.job_mut(job)?.deleting = true,
+        ["job", job, "is", "gone"] => {
+            let name = world.real(job);
+            world.snapshot.jobs.retain(|job| job.name != name);
+        }
+        ["pod", "of", ..] => world.put(&rest(2))?,
+        ["no", "pod", "of", job] => {
+            let name = format!("{job}-pod");
+            world.snapshot.pods.retain(|pod| pod.name != name);
+        }
+        ["preflight", job, state, ..] => match *state {
+            "fails" => {
+                world.put(&format!("preflight-{job} exit 1"))?;
+            }
+            "passes" => world.put(&format!("preflight-{job} succeeded"))?,
+            "says" => world.put(&format!("preflight-{job} succeeded {}", rest(3)))?,
+            other => return Err(format!("preflight {other}")),
+        },
+        ["node", node, "is", state] => on_node(world, node, state)?,
+        ["edit", op, ..] => {
+            let patch: Value = rounds::yaml::from_str(&rest(2)).map_err(|error| error.to_string())?;
+            let resource = world.snapshot.nodeops.iter_mut().find(|resource| resource.meta.name == *op).ok_or("no such NodeOp")?;
+            let mut spec = serde_json::to_value(&resource.spec).unwrap();
+            json_patch::merge(&mut spec, &patch);
+            resource.spec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+            resource.meta.generation += 1;
+        }
+        ["annotate", op, pair] => {
+            let resource = world.snapshot.nodeops.iter_mut().find(|resource| resource.meta.name == *op).ok_or("no such NodeOp")?;
+            let (key, value) = pair.split_once('=').ok_or("annotate op key=value")?;
+            resource.meta.annotations.insert(format!("operator.kairos.io/{key}"), value.into());
+        }
+        ["delete", op] => {
+            let uid = format!("{op}-uid");
+            world.snapshot.nodeops.retain(|resource| resource.meta.name != *op);
+            world.snapshot.jobs.retain(|job| job.owner.as_ref().is_none_or(|owner| owner.uid != uid));
+        }
+        ["workload", pod, "leaves"] => {
+            for pods in world.workloads.values_mut() {
+                pods.retain(|there| there.name != *pod);
+            }
+        }
+        _ => return Err(format!("nothing is known of {event:?}")),
+    }
+    Ok(())
+}
+
+fn on_node(world: &mut World, name: &str, state: &str) -> Result<(), String> {
+    let now = world.snapshot.now;
+    match state {
+        "NotReady" => world.node_mut(name)?.ready = false,
+        "Ready" => world.node_mut(name)?.ready = true,
+        "gone" => {
+            world.snapshot.nodes.remove(name);
+        }
+        // Another machine under the same name.
+        "another" => {
+            let node = Node {
+                name: name.into(),
+                uid: format!("{name}-uid2"),
+                resource_version: "1".into(),
+                ready: true,
+                created: Some(now),
+                ..Node::default()
+            };
+            world.snapshot.nodes.insert(name.into(), node);
+        }
+        "uncordoned" => {
+            let node = world.node_mut(name)?;
+            node.unschedulable = false;
+            node.cordon_managers.clear();
+            bump(&mut node.resource_version);
+        }
+        "unlocked" => world.node_mut(name)?.lock = None,
+        "stripped" => {
+            let node = world.node_mut(name)?;
+            (node.lock, node.cordoned_by, node.unschedulable) = (None, None, false);
+            node.cordon_managers.clear();
+        }
+        "kept" => world.node_mut(name)?.keep_cordoned = true,
+        other => return Err(format!("{other} is no state of a node")),
+    }
+    Ok(())
+}
