@@ -5,7 +5,8 @@
 //!
 //! - [`api`]: the resource. [`spec_hash`], [`runs`]: which run of it this is.
 //! - [`gate`], [`order`], [`pending`]: what may start, in which order, and who has to wait.
-//! - [`advance`]: the next step of a node in flight; [`draining`] and [`running`] are its larger arms.
+//! - [`place`]: a claim and the ways in which its entry moves on. [`advance`]: its next step; [`draining`] and [`running`]
+//!   are its larger arms.
 //! - [`drain`]: which pods leave. [`jobs`]: what runs on the node. [`verdict`]: what became of it.
 //! - [`release`], [`retention`], [`events`]: what follows. [`status`]: what is said about it.
 
@@ -20,6 +21,7 @@ pub mod jobs;
 pub mod operation;
 pub mod order;
 pub mod pending;
+pub mod place;
 pub mod release;
 pub mod retention;
 pub mod running;

@@ -37,13 +37,13 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
     let first = resources::versions(cluster, kinds::NODEOP).await?;
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
-    let (nodes, jobs, pods, lease) = future::try_join4(
-        list(cluster, Query::all(kinds::NODE), convert::node),
-        list(cluster, ours(kinds::JOB), convert::job),
-        list(cluster, ours(kinds::POD), convert::pod),
-        lease(cluster),
-    )
-    .await?;
+    // Jobs before Pods: a pod that is missing beside its Job was not there when the Job was seen.
+    let ours = async {
+        let jobs = list(cluster, ours(kinds::JOB), convert::job).await?;
+        Ok((jobs, list(cluster, ours(kinds::POD), convert::pod).await?))
+    };
+    let (nodes, (jobs, pods), lease) =
+        future::try_join3(list(cluster, Query::all(kinds::NODE), convert::node), ours, lease(cluster)).await?;
 
     let found = resources::in_full::<NodeOpSpec, NodeOpStatus>(cluster, kinds::NODEOP, &first).await?;
     let mut snapshot = Snapshot {

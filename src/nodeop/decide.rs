@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::advance::{Advance, advance};
+use super::advance::advance;
 use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
 use super::drain::Allowance;
 use super::gate::{self, Gate};
 use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
 use super::pending::{self, Others};
+use super::place::Advance;
 use super::status::Parts;
 use super::{events, order, release, retention, runs};
 use crate::plan::{Decision, NodeReason, StatusWrite, Step};

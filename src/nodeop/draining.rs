@@ -1,8 +1,8 @@
 //! A claim whose node is being drained: evict, end the round, look again in the next.
 
-use super::advance::{Advance, Place};
 use super::api::{NodePhase, NodeStep};
 use super::drain::{self, Allowance, Drain, Orders};
+use super::place::{Advance, Place};
 use super::running;
 use crate::plan::Action;
 use crate::reason::Reason;

@@ -1,7 +1,7 @@
 //! A claim whose command is about to run, runs, or ran: from the Job's POST to its verdict.
 
-use super::advance::{Advance, Place};
 use super::api::{NodePhase, NodeStep};
+use super::place::{Advance, Place};
 use super::verdict::{self, Verdict};
 use crate::plan::Action;
 use crate::reason::Reason;

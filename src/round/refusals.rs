@@ -1,7 +1,7 @@
 //! What the server says against creating a Job or Pod is told in the status within the same round: nothing else in the
 //! cluster would tell of it, and the next round must find it there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Mode, Round, Shutdown};
 use crate::cluster::Cluster;
@@ -20,25 +20,28 @@ pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mod
     if refused.is_empty() || mode != Mode::Live {
         return;
     }
-    let mut nodeops = Vec::new();
+    let mut snapshot = Snapshot { refused, ..round.snapshot.clone() };
+    let mut noted = BTreeSet::new();
     for decision in &round.plan.decisions {
         let concerned = round
             .outcome
             .actions
             .iter()
-            .any(|action| action.on_behalf_of == decision.subject && refused.contains_key(&unbound(&action.target)));
+            .any(|action| action.on_behalf_of == decision.subject && snapshot.refused.contains_key(&unbound(&action.target)));
         if concerned
             && let Some(resource) = fresh(cluster, &decision.subject).await
             && resource.status == super::status_after(&round.snapshot, decision)
         {
-            nodeops.push(resource);
+            noted.insert(resource.meta.uid.clone());
+            snapshot.nodeops.retain(|other| other.meta.uid != resource.meta.uid);
+            snapshot.nodeops.push(resource);
         }
     }
-    let snapshot = Snapshot { nodeops, refused, ..round.snapshot.clone() };
+    // All operations are decided, for they keep out of each other's way; only what was refused something is written.
     let mut plan: Plan = decide(&snapshot, settings);
-    plan.decisions.retain(|decision| decision.status.is_some());
+    plan.decisions.retain(|decision| decision.status.is_some() && noted.contains(&decision.subject.uid));
     for decision in &mut plan.decisions {
-        decision.steps.clear();
+        decision.steps.retain(|step| step.actions.iter().all(|action| action.target().kind == "Event"));
     }
     let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
     round.outcome.actions.extend(outcome.actions);

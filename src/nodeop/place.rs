@@ -1,0 +1,165 @@
+//! A claim in one round: its entry, its node, and the ways in which an entry moves on.
+//!
+//! An entry only ever moves on what the snapshot proves. What is done follows from the entry as it will stand once the
+//! status is written, so that nothing is done before it is recorded.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::json;
+
+use super::api::{NodePhase, NodeStatus, NodeStep};
+use super::operation::Operation;
+use crate::plan::{Action, NodeReason, Step};
+use crate::reason::Reason;
+use crate::rollout::RunPolicy;
+use crate::snapshot::Reference;
+use crate::snapshot::views::{Job, Node};
+
+/// What becomes of a claim.
+#[derive(Debug)]
+pub struct Advance {
+    /// The entry as it should stand; None: the claim is dropped, nothing ran under it.
+    pub entry: Option<NodeStatus>,
+    /// What follows once that is recorded.
+    pub steps: Vec<Step>,
+    /// Why.
+    pub reason: NodeReason,
+}
+
+/// A claim, its node if that is still there, and the operation it belongs to.
+pub struct Place<'o, 'a> {
+    /// The operation.
+    pub op: &'o Operation<'a>,
+    /// Name of the node.
+    pub name: &'o str,
+    /// The entry as recorded.
+    pub entry: &'o NodeStatus,
+}
+
+impl<'a> Place<'_, 'a> {
+    /// The node that was claimed; None if it is gone, or another one has its name.
+    pub fn node(&self) -> Option<&'a Node> {
+        self.op.snapshot.nodes.get(self.name).filter(|node| self.entry.node_uid.as_ref().is_none_or(|uid| *uid == node.uid))
+    }
+
+    /// Between lock and start the node must stay ours, and cordoned if it is to be: a person's word wins.
+    pub fn hold_is_lost(&self, node: &Node) -> Option<Advance> {
+        if !self.op.locks(node) {
+            return Some(self.fail(Reason::LockRemoved, "somebody took the lock off the node before the command started"));
+        }
+        self.cordon_lifted(node).then(|| self.fail(Reason::CordonRemoved, "somebody lifted the cordon before the command started"))
+    }
+
+    /// The cordon came with the lock, in one apply: where that is and it is not, somebody has lifted it, with its mark or
+    /// without.
+    pub fn cordon_lifted(&self, node: &Node) -> bool {
+        self.op.spec.cordons() && !node.unschedulable
+    }
+
+    /// Whether another node has the name of the one that was claimed.
+    pub fn is_replaced(&self) -> bool {
+        self.op.snapshot.nodes.contains_key(self.name) && self.node().is_none()
+    }
+
+    /// Whether a node that came later is taken as well.
+    pub fn takes_new_nodes(&self) -> bool {
+        self.op.rollout.run_policy.unwrap_or_default() == RunPolicy::OnChange
+    }
+
+    /// Whether the Job that the claim names is gone, by a look that confirmed it.
+    pub fn job_is_gone(&self) -> bool {
+        let (Some(uid), Some(name)) = (&self.entry.job_uid, &self.entry.job_name) else { return true };
+        self.op.snapshot.is_absent(&Reference::new("Job", &self.op.meta.namespace, name, uid))
+    }
+
+    /// What is said of a node whose time was up.
+    pub fn timeout_message(&self) -> String {
+        format!("not done within {} seconds (rollout.nodeTimeoutSeconds)", self.op.rollout.node_timeout())
+    }
+
+    /// An entry without what only a node in flight needs.
+    pub fn finished(&self, entry: NodeStatus) -> NodeStatus {
+        // A node that looks younger than its result counts as made anew. The clocks of two apiservers may differ by more
+        // than a command takes, and it must not run again for that.
+        let created = self.node().and_then(|node| node.created).unwrap_or(self.op.now());
+        NodeStatus {
+            phase: entry.phase,
+            job_name: entry.job_name,
+            message: entry.message,
+            reboot_status: entry.reboot_status,
+            reason: entry.reason,
+            last_updated: Some(Time(self.op.now().max(created))),
+            ..NodeStatus::default()
+        }
+    }
+
+    /// Whether the node's time in this step is up.
+    pub fn timed_out(&self) -> bool {
+        self.op.seconds_since(self.entry.step_since.as_ref()) > self.op.rollout.node_timeout()
+    }
+
+    /// Records a failure; the lock comes off next.
+    pub fn fail(&self, reason: Reason, message: &str) -> Advance {
+        self.settle(NodePhase::Failed, reason, message)
+    }
+
+    /// Records a result; the lock comes off next.
+    pub fn settle(&self, phase: NodePhase, reason: Reason, message: &str) -> Advance {
+        let mut advance = self.go(NodeStep::Releasing, phase, reason, message);
+        let nothing_held = self.node().is_none_or(|node| !self.op.locks(node) && !self.op.has_live_pod(self.name));
+        if nothing_held && !self.op.run.is_outdated(self.entry) {
+            advance.entry = advance.entry.map(|entry| self.finished(entry));
+        }
+        advance
+    }
+
+    /// Begins to take the Job away.
+    pub fn cancel(&self, reason: Reason, message: &str) -> Advance {
+        self.go(NodeStep::Cancelling, NodePhase::Running, reason, message)
+    }
+
+    /// Moves on to a step.
+    pub fn go(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> Advance {
+        let mut entry = self.entry.clone();
+        if entry.step != Some(step) {
+            entry.step = Some(step);
+            entry.step_since = Some(Time(self.op.now()));
+        }
+        if entry.reason.as_deref() != Some(reason.code()) {
+            entry.reason = Some(reason.code().into());
+            entry.reason_since = Some(Time(self.op.now()));
+        }
+        entry.phase = phase;
+        entry.message = Some(message.into());
+        if entry != *self.entry {
+            entry.last_updated = Some(Time(self.op.now()));
+        }
+        Advance { entry: Some(entry), steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+    }
+
+    /// Stays in the step, for a reason.
+    pub fn stay(&self, reason: Reason, message: &str) -> Advance {
+        self.go(self.entry.step.unwrap_or(NodeStep::Running), self.entry.phase, reason, message)
+    }
+
+    /// Stays with reason and message as recorded.
+    pub fn stay_as_it_is(&self, reason: Reason) -> Advance {
+        let message = self.entry.message.clone().unwrap_or_default();
+        Advance { entry: Some(self.entry.clone()), steps: Vec::new(), reason: NodeReason { reason, message } }
+    }
+
+    /// Gives the node back untouched; it may be taken again.
+    pub fn drop_claim(&self, reason: Reason, message: impl Into<String>) -> Advance {
+        Advance { entry: None, steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+    }
+
+    /// A step about this node.
+    pub fn step(&self, reason: Reason, message: &str, action: Action) -> Step {
+        self.op.step(self.name, reason, message, action)
+    }
+
+    /// The patch that lets a Job run.
+    pub fn unsuspend(&self, job: &Job) -> Step {
+        let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
+        self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"suspend": false}}) })
+    }
+}
