@@ -64,6 +64,10 @@ pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &Nod
     } else if run.retry_failed != status.retry_failed {
         run.begin(snapshot);
         run.entries.retain(|_, entry| !(entry.is_finished() && entry.phase == NodePhase::Failed));
+        // One that has failed and still holds its node counts no more, either: it is dropped when the node is free.
+        for entry in run.entries.values_mut().filter(|entry| entry.phase == NodePhase::Failed) {
+            entry.run = Some(0);
+        }
     }
     if policy == RunPolicy::OnChange {
         run.entries.retain(|name, entry| !is_recreated(entry, snapshot.nodes.get(name), status.started_at.as_ref()));
@@ -116,5 +120,31 @@ fn adopt_entry(snapshot: &Snapshot, meta: &Meta, node: &str, mut entry: NodeStat
             entry.node_uid = snapshot.nodes.get(node).map(|node| node.uid.clone());
             Some(entry)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_retry_counts_for_nodes_that_have_failed_and_are_still_held() {
+        let spec: NodeOpSpec = serde_json::from_value(json!({"command": ["x"]})).unwrap();
+        let entry = |phase: &str, step: Option<&str>| json!({"phase": phase, "step": step, "run": 1});
+        let status: NodeOpStatus = serde_json::from_value(json!({
+            "specHash": spec_hash(&spec), "run": 1, "specRun": 1,
+            "nodeStatuses": {
+                "held": entry("Failed", Some("Releasing")), "failed": entry("Failed", None),
+                "done": entry("Completed", None), "runs": entry("Running", Some("Running")),
+            },
+        }))
+        .unwrap();
+        let annotations = BTreeMap::from([(names::ANNOTATION_RETRY_FAILED.to_string(), "again".to_string())]);
+        let run = current(&Snapshot::default(), &Meta { annotations, ..Meta::default() }, &spec, &status);
+        assert_eq!(run.entries.keys().collect::<Vec<_>>(), ["done", "held", "runs"]);
+        assert!(run.is_outdated(&run.entries["held"]) && !run.is_outdated(&run.entries["runs"]) && !run.is_outdated(&run.entries["done"]));
+        assert_eq!((run.number, run.spec_run), (2, 1));
     }
 }
