@@ -8,6 +8,7 @@ mod admission;
 mod architecture;
 mod commands;
 mod cordons;
+mod crashes;
 mod decide;
 mod definitions;
 mod drains;

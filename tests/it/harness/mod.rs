@@ -27,7 +27,8 @@ pub struct Corner {
     pub name: String,
     /// The runner's user.
     pub user: String,
-    kubeconfig: PathBuf,
+    /// The user's kubeconfig.
+    pub kubeconfig: PathBuf,
 }
 
 /// What a run of the binary printed.
@@ -56,6 +57,12 @@ impl Corner {
         let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user };
         corner.kubectl(&["create", "clusterrolebinding", name, "--clusterrole=rounds", &format!("--user={}", corner.user)]);
         corner
+    }
+
+    /// Another corner for the same user.
+    pub fn beside(&self, name: &str) -> Self {
+        self.kubectl(&["create", "namespace", name]);
+        Self { plane: self.plane, name: name.into(), user: self.user.clone(), kubeconfig: self.kubeconfig.clone() }
     }
 
     /// Makes fake nodes `<name>-0…`, the first ones control plane, with the label `corner=<name>`; waits until they are Ready.
