@@ -108,11 +108,13 @@ raw! {
 
     Event {
         metadata: Metadata,
+        involved_object: Subject,
         reason: String,
         message: String,
         last_timestamp: Option<Timestamp>,
         event_time: Option<Timestamp>,
         series: Option<EventSeries>,
     }
+    Subject { uid: String, }
     EventSeries { last_observed_time: Option<Timestamp>, }
 }

@@ -257,7 +257,12 @@ async fn an_absence_is_confirmed_and_a_refusal_confirms_nothing() {
 
 #[tokio::test]
 async fn a_job_without_a_pod_is_explained_and_a_refused_explanation_is_not_fatal() {
-    let event = |reason: &str, when: &str| json!({ "reason": reason, "message": "m", "lastTimestamp": when, "metadata": {} });
+    let event = |reason: &str, when: &str| {
+        json!({
+            "reason": reason, "message": "m", "lastTimestamp": when, "metadata": {},
+            "involvedObject": { "uid": "e49dcd1b-4c8a-4be6-ad7f-9c4a02fe389c" },
+        })
+    };
     let (snapshot, log) = look(Vec::new(), move |seen| {
         let events = [
             event("Old", "2026-11-21T05:00:00Z"),
