@@ -132,7 +132,7 @@ impl Next {
             return;
         }
         for (name, entry) in &self.entries {
-            self.steps.extend(events::steps(op, name, before.node_statuses.get(name), Some(entry)));
+            self.steps.extend(events::steps(op, name, before.node_statuses.get(name), entry, self.entries.len()));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Kubernetes Events about nodes: one when an operation is done with a node, and one when something first blocks it.
+//! Kubernetes Events about nodes: one when an operation is done with a node, and one when something first blocks it. In an
+//! operation over very many nodes only what went wrong is told: a thousand good ends would drown everything else.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,9 +11,14 @@ use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
 
+/// Up to how many nodes in one operation a good end is worth an Event; the status has it in any case.
+const MANY: usize = 100;
+
 /// The Events that the change from one entry to the next is worth.
-pub fn steps(op: &Operation<'_>, node: &str, before: Option<&NodeStatus>, after: Option<&NodeStatus>) -> Vec<Step> {
-    let Some(after) = after else { return Vec::new() };
+pub fn steps(op: &Operation<'_>, node: &str, before: Option<&NodeStatus>, after: &NodeStatus, nodes: usize) -> Vec<Step> {
+    if after.phase == NodePhase::Completed && nodes > MANY {
+        return Vec::new();
+    }
     let settled = |entry: &NodeStatus| matches!(entry.phase, NodePhase::Completed | NodePhase::Failed);
     const BLOCKERS: [Reason; 2] = [Reason::DrainBlocked, Reason::CannotStart];
     let blocked = |entry: &NodeStatus| entry.reason.as_ref().is_some_and(|reason| BLOCKERS.iter().any(|blocker| blocker.code() == reason));
