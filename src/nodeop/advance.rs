@@ -124,7 +124,7 @@ impl<'a> Place<'_, 'a> {
             }
             return match self.op.spec.drain() {
                 Some(_) => self.go(NodeStep::Draining, NodePhase::Pending, Reason::Draining, "pods are leaving the node"),
-                None => running::go_start(self, node, "the node is locked"),
+                None => self.started(node),
             };
         }
         if let Some(waiting) = super::pending::obstacle(self.op, node) {
@@ -143,8 +143,20 @@ impl<'a> Place<'_, 'a> {
             force: false,
         };
         let mut advance = self.stay(Reason::Locking, "the lock is being taken");
-        advance.steps.push(self.step(Reason::Locking, "take the node", Action::ApplyNode(lock)));
+        let mut step = self.step(Reason::Locking, "take the node", Action::ApplyNode(lock));
+        // With nothing to drain the Job, which does not run yet, follows on the lock's heels: it saves a round.
+        step.actions.extend(self.op.spec.drain().is_none().then(|| running::create(self, node)));
+        advance.steps.push(step);
         advance
+    }
+
+    /// The lock is seen, and with it perhaps the Job that was made on its heels.
+    fn started(&self, node: &'a Node) -> Advance {
+        let start = self.go(NodeStep::Starting, NodePhase::Pending, Reason::Starting, "the node is locked");
+        match &start.entry {
+            Some(entry) => running::start(&Place { op: self.op, name: self.name, entry }, node),
+            None => start,
+        }
     }
 
     /// The Job goes; when it and its pods are gone, the node is done with.

@@ -32,7 +32,7 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
     let what = || Reference::new("Job", &job.namespace, &job.name, &job.uid);
     let named = entry.is_some_and(|entry| match entry.step {
         // Made, but not in the claim yet: adopted in the next round.
-        Some(NodeStep::Starting) => true,
+        Some(NodeStep::Locking | NodeStep::Starting) => true,
         _ => entry.job_uid.as_ref() == Some(&job.uid),
     });
     if job.suspended && !job.is_finished() && !named && job.run.is_some() {

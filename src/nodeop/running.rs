@@ -14,7 +14,7 @@ const MAX_ATTEMPTS: i64 = 3;
 /// Moves on to the start; the Job is made in the same round, after that is recorded.
 pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
     let mut advance = place.go(NodeStep::Starting, NodePhase::Pending, Reason::Starting, message);
-    advance.steps.push(create(place, node));
+    advance.steps.push(place.step(Reason::Starting, "make the Job, suspended", create(place, node)));
     advance
 }
 
@@ -44,7 +44,7 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
         Some(_) => place.stay(Reason::Starting, "an earlier Job of this name is still being removed"),
         None => {
             let mut advance = refused(place, "Job", &name, Reason::Starting);
-            advance.steps.push(create(place, node));
+            advance.steps.push(place.step(Reason::Starting, "make the Job, suspended", create(place, node)));
             advance
         }
     }
@@ -61,9 +61,9 @@ pub fn refused(place: &Place<'_, '_>, kind: &str, name: &str, otherwise: Reason)
     place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())
 }
 
-fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> crate::plan::Step {
-    let object = place.op.claim(node, place.entry).job(place.op.settings);
-    place.step(Reason::Starting, "make the Job, suspended", Action::Create { object })
+/// The Job of the claim, suspended.
+pub fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Action {
+    Action::Create { object: place.op.claim(node, place.entry).job(place.op.settings) }
 }
 
 /// The Job may run: what has become of it?

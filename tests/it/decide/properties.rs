@@ -8,7 +8,7 @@ use rounds::decide::decide;
 use rounds::names;
 use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
 use rounds::nodeop::spec_hash::spec_hash;
-use rounds::plan::{Action, Plan};
+use rounds::plan::{Action, Decision, Plan};
 use rounds::reason::Reason;
 use rounds::settings::Settings;
 use rounds::snapshot::views::{Container, ContainerState, Exit, Holder, Job, Node, Owner, Pod, Trouble};
@@ -244,6 +244,13 @@ fn actions_on(plan: &Plan, uid: &str, node: &str) -> Vec<String> {
     steps.filter(|step| step.subject.name == node).flat_map(|step| &step.actions).map(Action::summary).collect()
 }
 
+/// Whether a Job is made in the step that takes its node first: it is not made if the lock is refused.
+fn is_on_the_heels_of_a_lock(decision: &Decision, node: &str) -> bool {
+    let locks = |action: &Action| matches!(action, Action::ApplyNode(apply) if apply.node.name == node && apply.lock.is_some());
+    let creates = |action: &Action| matches!(action, Action::Create { object } if object["kind"] == "Job");
+    decision.steps.iter().any(|step| step.actions.len() == 2 && locks(&step.actions[0]) && creates(&step.actions[1]))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -265,15 +272,19 @@ proptest! {
                 }
             }
             // Nothing runs whose uid the status, as it will stand, does not name.
-            for action in plan.decisions.iter().filter(|decision| decision.subject.uid == *uid).flat_map(|decision| &decision.steps).flat_map(|step| &step.actions) {
+            let decided = plan.decisions.iter().filter(|decision| decision.subject.uid == *uid);
+            for (decision, action) in decided.flat_map(|decision| decision.steps.iter().flat_map(move |step| step.actions.iter().map(move |action| (decision, action)))) {
                 if let Action::Patch { what, patch } = action && patch.pointer("/spec/suspend").is_some() {
                     prop_assert!(after[uid].node_statuses.values().any(|entry| entry.job_uid.as_ref() == Some(&what.uid) && entry.step == Some(NodeStep::Running)), "{what} is let go and not named");
                 }
                 if let Action::Create { object } = action && object["kind"] == "Job" {
                     prop_assert_eq!(&object["spec"]["suspend"], &json!(true));
                     let node = object.pointer("/spec/template/spec/nodeName").and_then(serde_json::Value::as_str).unwrap();
-                    prop_assert_eq!(after[uid].node_statuses[node].step, Some(NodeStep::Starting));
-                    prop_assert!(snapshot.nodes[node].lock.as_ref().is_some_and(|lock| lock.uid() == uid), "a Job without a lock");
+                    let locked = snapshot.nodes[node].lock.as_ref().is_some_and(|lock| lock.uid() == uid);
+                    let heels = is_on_the_heels_of_a_lock(decision, node);
+                    let expected = if heels { NodeStep::Locking } else { NodeStep::Starting };
+                    prop_assert_eq!(after[uid].node_statuses[node].step, Some(expected));
+                    prop_assert!(locked || heels, "a Job without a lock");
                 }
                 if let Action::Evict { .. } = action {
                     prop_assert!(after[uid].node_statuses.values().any(|entry| entry.step == Some(NodeStep::Draining)));
