@@ -29,6 +29,10 @@ lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny wher
 bench: servers ## a NodeOp over NODES=1000 fake nodes against the floor of the control plane
 	NODES=$(NODES) cargo bench --bench rollout
 
+.PHONY: scale
+scale: servers ## decide over 10,000 nodes, and whole rounds over NODES=5000 nodes with as many finished Jobs
+	NODES=$(if $(filter-out file default,$(origin NODES)),$(NODES),5000) cargo bench --bench scale
+
 .PHONY: generate
 generate: ## write crds/ and docs/cli.md anew from the types and the command line
 	cargo build --quiet

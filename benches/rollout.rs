@@ -6,12 +6,14 @@
 
 #[path = "../tests/it/harness/mod.rs"]
 mod harness;
+mod measure;
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Duration;
 
 use harness::{ControlPlane, Corner, wait_for};
+use measure::{cpu_seconds, many_nodes, now, servers, since, spent};
 use rounds::cluster::{Cluster, apply::apply, connect::Connection};
 use rounds::nodeop::jobs::Claim;
 use rounds::plan::{Action, Decision, Plan, Step};
@@ -34,7 +36,7 @@ fn main() {
     let nodes: usize = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000);
     let runs: usize = std::env::var_os("RUNS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(3);
     let corner = Corner::on(ControlPlane::own("bench"), "bench");
-    make_nodes(&corner, nodes);
+    many_nodes(&corner, nodes);
     println!("{nodes} nodes with 50 images each, {runs} runs, this binary in the bench profile");
 
     let mut floors: Vec<_> = (0..runs).map(|run| floor(&corner, nodes, run)).collect();
@@ -60,17 +62,6 @@ fn main() {
         }
     }
     println!("idle round: {:.2} s", idle(&corner));
-}
-
-fn make_nodes(corner: &Corner, count: usize) {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/nodes.sh");
-    let list = Command::new(script).env("IMAGES", "50").args([&count.to_string(), "3", "bench", "corner=bench"]).output().unwrap();
-    assert!(list.status.success(), "{}", String::from_utf8_lossy(&list.stderr));
-    let output = corner.kubectl_with(&["create", "-f", "-"], Some(&String::from_utf8(list.stdout).unwrap()));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    wait_for("all nodes are Ready", Duration::from_secs(300), || {
-        corner.kubectl(&["get", "nodes", "--no-headers"]).lines().filter(|line| line.contains(" Ready ")).count() == count
-    });
 }
 
 /// The same Jobs, made by the same bounded-parallel writer, with nothing around them.
@@ -128,9 +119,9 @@ fn rollout(corner: &Corner, name: &str, cordon: bool) -> Cost {
     let mut runner = corner.command(&["run", "--until-settled"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let (mut cpu, mut peak_mib) = (0.0, 0.0);
     while runner.try_wait().unwrap().is_none() {
-        let process = format!("/proc/{}", runner.id());
-        cpu = std::fs::read_to_string(format!("{process}/stat")).ok().and_then(|text| cpu_seconds(&text)).unwrap_or(cpu);
-        peak_mib = std::fs::read_to_string(format!("{process}/status")).ok().and_then(|text| peak(&text)).unwrap_or(peak_mib);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", runner.id()));
+        cpu = stat.ok().and_then(|text| cpu_seconds(&text)).unwrap_or(cpu);
+        peak_mib = measure::peak_mib(runner.id()).unwrap_or(peak_mib);
         std::thread::sleep(Duration::from_millis(20));
     }
     let (seconds, servers) = (start.elapsed().as_secs_f64(), since(&idle, servers(corner)));
@@ -143,44 +134,8 @@ fn rollout(corner: &Corner, name: &str, cordon: bool) -> Cost {
     Cost { seconds, cpu, peak_mib, writes, servers }
 }
 
-/// CPU seconds that each server of the control plane has used so far: where the time goes.
-fn servers(corner: &Corner) -> BTreeMap<String, f64> {
-    let pids = std::fs::read_to_string(corner.plane.dir.join("pids")).unwrap_or_default();
-    let server = |line: &str| {
-        let (name, rest) = line.split_once(' ')?;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", rest.split(' ').next()?)).ok()?;
-        Some((name.to_string(), cpu_seconds(&stat)?))
-    };
-    pids.lines().filter_map(server).filter(|(name, _)| name != "watcher").collect()
-}
-
-fn since(before: &BTreeMap<String, f64>, after: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    after.into_iter().map(|(name, seconds)| (name.clone(), seconds - before.get(&name).unwrap_or(&0.0))).collect()
-}
-
-fn spent(servers: &BTreeMap<String, f64>) -> String {
-    let each: Vec<String> = servers.iter().map(|(name, seconds)| format!("{name} {seconds:.1}")).collect();
-    format!("{} (all {:.1})", each.join(", "), servers.values().sum::<f64>())
-}
-
 fn idle(corner: &Corner) -> f64 {
     let start = now();
     corner.round();
     start.elapsed().as_secs_f64()
-}
-
-/// utime and stime, fields 14 and 15, in ticks of 10 ms; the name in field 2 may hold anything but its closing bracket.
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
-}
-
-fn peak(status: &str) -> Option<f64> {
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock on the wall")]
-fn now() -> Instant {
-    Instant::now()
 }

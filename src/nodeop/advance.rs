@@ -73,7 +73,7 @@ impl<'a> Place<'_, 'a> {
     fn preflight(&self, node: &'a Node) -> Advance {
         let claim = self.op.claim(node, self.entry);
         let name = claim.preflight_name();
-        let Some(pod) = self.op.pods().find(|pod| pod.name == name && pod.namespace == self.op.meta.namespace) else {
+        let Some(pod) = self.op.pod_named(&name, self.name) else {
             if self.timed_out() {
                 return self.fail(Reason::NodeTimeout, "the preflight pod could not be made in time");
             }
@@ -133,12 +133,12 @@ impl<'a> Place<'_, 'a> {
         if self.timed_out() {
             return self.fail(Reason::NodeTimeout, "the lock could not be taken in time");
         }
-        let cordon = self.op.spec.cordons().then(|| self.op.holder());
+        let cordon = self.op.spec.cordons().then(|| self.op.holder().to_string());
         let lock = NodeApply {
             node: Reference::new("Node", "", &node.name, &node.uid),
             resource_version: node.resource_version.clone(),
-            manager: names::node_manager(&self.op.meta.uid),
-            lock: Some(self.op.holder()),
+            manager: self.op.manager().to_string(),
+            lock: Some(self.op.holder().to_string()),
             cordon,
             force: false,
         };

@@ -70,17 +70,7 @@ fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next {
             next.entries.insert(name.clone(), entry.clone());
             continue;
         }
-        let Advance { entry, steps, reason } = advance(op, name, entry, allowance);
-        next.steps.extend(steps);
-        match entry {
-            Some(entry) => {
-                next.entries.insert(name.clone(), entry);
-                next.reasons.insert(name.clone(), reason);
-            }
-            None => {
-                next.waiting.insert(name.clone(), reason);
-            }
-        }
+        next.fly(name.clone(), advance(op, name, entry, allowance));
     }
     next
 }
@@ -97,6 +87,17 @@ fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
 }
 
 impl Next {
+    /// What a node's step makes of its entry.
+    fn fly(&mut self, name: String, advance: Advance) {
+        self.steps.extend(advance.steps);
+        if let Some(entry) = advance.entry {
+            self.entries.insert(name.clone(), entry);
+            self.reasons.insert(name, advance.reason);
+        } else {
+            self.waiting.insert(name, advance.reason);
+        }
+    }
+
     /// Takes nodes that are neither in flight nor done.
     fn take(&mut self, op: &Operation<'_>, targets: &[&Node], others: &mut Others) {
         let dropped = std::mem::take(&mut self.waiting);
@@ -106,10 +107,12 @@ impl Next {
         // A claim that was dropped in this round is not taken again in the same: its lock is still on.
         let (held, free): (Vec<&Node>, Vec<&Node>) = waiting.into_iter().partition(|node| dropped.contains_key(&node.name));
         let pending = pending::take(op, &free, others);
-        self.steps.extend(pending.claims.iter().flat_map(|(name, entry)| first_steps(op, name, entry)));
-        self.reasons.extend(pending.claims.iter().map(|(name, entry)| (name.clone(), claimed_reason(entry))));
-        self.entries.extend(pending.claims);
         self.waiting = pending.waiting;
+        // A claim takes its first step in the same round; what that step makes of it is what is recorded.
+        for (name, claim) in pending.claims {
+            let advance = advance(op, &name, &claim, &mut Allowance::new());
+            self.fly(name, advance);
+        }
         for node in held {
             self.waiting.extend(dropped.get(&node.name).map(|reason| (node.name.clone(), reason.clone())));
         }
@@ -135,16 +138,6 @@ impl Next {
             self.steps.extend(events::steps(op, name, before.node_statuses.get(name), entry, self.entries.len()));
         }
     }
-}
-
-/// What a claim that was just made does first, in the same round.
-fn first_steps(op: &Operation<'_>, name: &str, entry: &NodeStatus) -> Vec<Step> {
-    advance(op, name, entry, &mut Allowance::new()).steps
-}
-
-fn claimed_reason(entry: &NodeStatus) -> NodeReason {
-    let reason = if entry.phase == NodePhase::Preflight { Reason::PreflightRunning } else { Reason::Locking };
-    NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
 }
 
 /// The reason that a finished entry was given when it finished.

@@ -1,6 +1,6 @@
 //! One NodeOp in one round: what the decisions about its nodes read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -32,7 +32,12 @@ pub struct Operation<'a> {
     pub run: Run,
     /// Why nothing new may start, if so.
     pub gate: Option<NodeReason>,
+    /// The value of a lock held by this operation.
+    holder: String,
+    /// The field manager of what it applies to nodes.
+    manager: String,
     jobs: BTreeMap<&'a str, Vec<&'a Job>>,
+    jobs_by_name: HashMap<&'a str, &'a Job>,
     pods: BTreeMap<&'a str, Vec<&'a Pod>>,
 }
 
@@ -50,7 +55,21 @@ impl<'a> Operation<'a> {
         for pod in snapshot.pods.iter().filter(labelled) {
             pods.entry(&pod.node).or_default().push(pod);
         }
-        Self { snapshot, settings, meta, spec, rollout: spec.rollout(), run, gate: None, jobs, pods }
+        let here = snapshot.jobs.iter().filter(|job| job.namespace == meta.namespace);
+        Self {
+            snapshot,
+            settings,
+            meta,
+            spec,
+            rollout: spec.rollout(),
+            run,
+            gate: None,
+            holder: meta.holder(),
+            manager: names::node_manager(&meta.uid),
+            jobs,
+            jobs_by_name: here.map(|job| (job.name.as_str(), job)).collect(),
+            pods,
+        }
     }
 
     /// The snapshot's time.
@@ -59,8 +78,23 @@ impl<'a> Operation<'a> {
     }
 
     /// The value of a lock held by this operation.
-    pub fn holder(&self) -> String {
-        self.meta.holder()
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// The field manager of what this operation applies to nodes.
+    pub fn manager(&self) -> &str {
+        &self.manager
+    }
+
+    /// The Job of this name in the operation's namespace, whoever owns it.
+    pub fn job_named(&self, name: &str) -> Option<&'a Job> {
+        self.jobs_by_name.get(name).copied()
+    }
+
+    /// The Pod of this operation of this name, on a node.
+    pub fn pod_named(&self, name: &str, node: &str) -> Option<&'a Pod> {
+        self.pods.get(node)?.iter().copied().find(|pod| pod.name == name)
     }
 
     /// The Jobs of this operation on a node.
@@ -96,18 +130,17 @@ impl<'a> Operation<'a> {
 
     /// Whether a node carries this operation's lock.
     pub fn locks(&self, node: &Node) -> bool {
-        node.lock.as_ref().is_some_and(|lock| lock.value == self.holder())
+        node.lock.as_ref().is_some_and(|lock| lock.value == self.holder)
     }
 
     /// Whether that lock is ours to give up, and not one that a person has copied.
     pub fn holds(&self, node: &Node) -> bool {
-        let manager = names::node_manager(&self.meta.uid);
-        self.locks(node) && node.lock.as_ref().is_some_and(|lock| lock.manager.is_empty() || lock.manager == manager)
+        self.locks(node) && node.lock.as_ref().is_some_and(|lock| lock.manager.is_empty() || lock.manager == self.manager)
     }
 
     /// Whether a node carries this operation's mark that it is cordoned.
     pub fn has_cordoned(&self, node: &Node) -> bool {
-        node.cordoned_by.as_ref().is_some_and(|holder| holder.value == self.holder())
+        node.cordoned_by.as_ref().is_some_and(|holder| holder.value == self.holder)
     }
 
     /// The nodes that count against the budget: unfinished claims, live Jobs, live pods, and locks that are still on.

@@ -6,7 +6,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
-use crate::names;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::snapshot::views::Node;
@@ -106,8 +105,7 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
     if let Some(holder) = node.cordoned_by.as_ref().filter(|_| !op.has_cordoned(node)) {
         return because(Reason::WaitingForOther, format!("{} has cordoned the node and not let go of it", holder.path()));
     }
-    let manager = names::node_manager(&op.meta.uid);
-    let stranger = node.cordon_managers.iter().find(|name| !node.unschedulable && **name != manager);
+    let stranger = node.cordon_managers.iter().find(|name| !node.unschedulable && *name != op.manager());
     stranger.and_then(|stranger| because(Reason::CordonConflict, format!("field manager {stranger} holds spec.unschedulable: false")))
 }
 

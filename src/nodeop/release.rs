@@ -5,7 +5,6 @@
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
-use crate::names;
 use crate::plan::{Action, NodeApply, Step};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
@@ -21,9 +20,9 @@ pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Opti
     let apply = NodeApply {
         node: Reference::new("Node", "", &node.name, &node.uid),
         resource_version: node.resource_version.clone(),
-        manager: names::node_manager(&op.meta.uid),
+        manager: op.manager().to_string(),
         lock: None,
-        cordon: keep.then(|| op.holder()),
+        cordon: keep.then(|| op.holder().to_string()),
         force: false,
     };
     let message = if keep { "let go of the node, which stays cordoned" } else { "let go of the node" };
@@ -33,8 +32,7 @@ pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Opti
 /// Whether nothing of ours is on the node that is not to stay there. What stands under another field manager (a person
 /// copied it, or the existing operator put it there) is not ours to give up.
 pub fn is_released(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> bool {
-    let manager = names::node_manager(&op.meta.uid);
-    let ours = |holder: &crate::snapshot::views::Holder| holder.manager.is_empty() || holder.manager == manager;
+    let ours = |holder: &crate::snapshot::views::Holder| holder.manager.is_empty() || holder.manager == op.manager();
     let lock = op.locks(node) && node.lock.as_ref().is_some_and(ours);
     let cordon = op.has_cordoned(node) && node.cordoned_by.as_ref().is_some_and(ours);
     !lock && (!cordon || keeps_cordon(op, node, entry))

@@ -22,7 +22,7 @@ pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Adv
 pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let op = place.op;
     let name = op.claim(node, place.entry).job_name();
-    let job = op.snapshot.jobs.iter().find(|job| job.name == name && job.namespace == op.meta.namespace);
+    let job = op.job_named(&name);
     let stranger = job.filter(|job| job.owner.as_ref().is_none_or(|owner| owner.uid != op.meta.uid));
     let adoptable = |job: &Job| !job.deleting && stranger.is_none() && (node.ready || !job.suspended);
     match job {

@@ -162,7 +162,7 @@ fn comes_to_rest(world: &World, plan: &Plan) -> Result<(), String> {
         if plan.decisions.iter().all(|decision| decision.status.is_none()) {
             return Ok(());
         }
-        story::write_statuses(&mut snapshot, &plan);
+        crate::fleet::write_statuses(&mut snapshot, &plan);
         plan = decide(&snapshot, &world.settings);
     }
     Err("the status never comes to rest in a world that does not change".into())

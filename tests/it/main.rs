@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
 
+mod fleet;
 mod harness;
 
 mod admission;
@@ -16,6 +17,7 @@ mod examples;
 mod lifecycle;
 mod quiet;
 mod rollouts;
+mod scale;
 mod seeds;
 mod shell;
 mod stuck;

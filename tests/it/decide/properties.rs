@@ -16,7 +16,7 @@ use rounds::snapshot::{Meta, Reference, Resource, Snapshot};
 use serde_json::json;
 
 use super::shorthand::time;
-use super::story;
+use crate::fleet;
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
 const OPS: [&str; 2] = ["a", "b"];
@@ -234,7 +234,7 @@ fn confirm(snapshot: &mut Snapshot) {
 
 fn statuses(snapshot: &Snapshot, plan: &Plan) -> BTreeMap<String, NodeOpStatus> {
     let mut after = snapshot.clone();
-    story::write_statuses(&mut after, plan);
+    fleet::write_statuses(&mut after, plan);
     after.nodeops.into_iter().map(|resource| (resource.meta.uid, resource.status)).collect()
 }
 
@@ -308,7 +308,7 @@ proptest! {
             if plan.decisions.iter().all(|decision| decision.status.is_none()) {
                 return Ok(());
             }
-            story::write_statuses(&mut snapshot, &plan);
+            fleet::write_statuses(&mut snapshot, &plan);
         }
         prop_assert!(false, "the status never comes to rest");
     }

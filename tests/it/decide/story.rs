@@ -3,39 +3,26 @@
 use std::collections::BTreeSet;
 
 use rounds::nodeop::api::NodeStep;
-use rounds::plan::{Action, NodeApply, Plan};
+use rounds::plan::{Action, Plan};
+use rounds::snapshot::Reference;
 use rounds::snapshot::views::{Holder, Job, Node, Pod, Trouble};
-use rounds::snapshot::{Reference, Snapshot};
 use serde_json::{Value, json};
 
 use super::shorthand::{World, time};
+use crate::fleet;
 
 /// Carries out a plan, as an apiserver that refuses nothing would.
 pub fn apply(world: &mut World, plan: &Plan) {
-    write_statuses(&mut world.snapshot, plan);
+    fleet::write_statuses(&mut world.snapshot, plan);
     for action in plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions) {
         carry_out(world, action);
     }
 }
 
-/// Writes the statuses of a plan, and nothing else.
-pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
-    for write in plan.decisions.iter().filter_map(|decision| decision.status.as_ref()) {
-        let resource = snapshot.nodeops.iter_mut().find(|resource| resource.meta.uid == write.of.uid).unwrap();
-        assert_eq!(resource.meta.resource_version, write.resource_version);
-        resource.status = serde_json::from_value(write.status.clone()).unwrap();
-        bump(&mut resource.meta.resource_version);
-    }
-}
-
-fn bump(version: &mut String) {
-    *version = (version.parse::<u64>().unwrap() + 1).to_string();
-}
-
 fn carry_out(world: &mut World, action: &Action) {
     match action {
         Action::Create { object } => create(world, object),
-        Action::ApplyNode(apply) => apply_node(&mut world.snapshot, apply),
+        Action::ApplyNode(apply) => fleet::apply_node(&mut world.snapshot, apply),
         Action::Patch { what, patch } => {
             let Some(job) = world.snapshot.jobs.iter_mut().find(|job| job.uid == what.uid) else { return };
             if let Some(suspend) = patch.pointer("/spec/suspend").and_then(Value::as_bool) {
@@ -44,7 +31,7 @@ fn carry_out(world: &mut World, action: &Action) {
             if let Some(ttl) = patch.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) {
                 job.ttl_seconds = i32::try_from(ttl).ok();
             }
-            bump(&mut job.resource_version);
+            fleet::bump(&mut job.resource_version);
         }
         Action::Evict { pod, .. } => {
             for pods in world.workloads.values_mut() {
@@ -70,28 +57,6 @@ fn create(world: &mut World, object: &Value) {
         let pod = world.pod(&json!(format!("{words} running"))).unwrap();
         world.snapshot.pods.push(pod);
     }
-}
-
-pub fn apply_node(snapshot: &mut Snapshot, apply: &NodeApply) {
-    let Some(node) = snapshot.nodes.get_mut(&apply.node.name).filter(|node| node.uid == apply.node.uid) else { return };
-    assert_eq!(node.resource_version, apply.resource_version, "a stale apply is refused");
-    let ours = |holder: &Option<Holder>| holder.as_ref().is_none_or(|holder| holder.manager == apply.manager);
-    let holder = |value: &Option<String>| value.clone().map(|value| Holder { value, manager: apply.manager.clone() });
-    if ours(&node.lock) {
-        node.lock = holder(&apply.lock);
-    }
-    if ours(&node.cordoned_by) {
-        node.cordoned_by = holder(&apply.cordon);
-    }
-    let owned = node.cordon_managers.contains(&apply.manager);
-    node.cordon_managers.retain(|manager| *manager != apply.manager);
-    if apply.cordon.is_some() {
-        node.cordon_managers.push(apply.manager.clone());
-        node.unschedulable = true;
-    } else if owned && node.cordon_managers.is_empty() {
-        node.unschedulable = false;
-    }
-    bump(&mut node.resource_version);
 }
 
 impl World {
@@ -244,7 +209,7 @@ fn on_node(world: &mut World, name: &str, state: &str) -> Result<(), String> {
             let node = world.node_mut(name)?;
             node.unschedulable = false;
             node.cordon_managers.clear();
-            bump(&mut node.resource_version);
+            fleet::bump(&mut node.resource_version);
         }
         "unlocked" => world.node_mut(name)?.lock = None,
         "stripped" => {

@@ -1,0 +1,84 @@
+//! `make scale`: what decisions and rounds take where a fleet is large. Two parts: decide, in memory, over one NodeOp with
+//! 10,000 nodes; and a whole `rounds run` over NODES=5000 nodes with 50 images each and as many finished Jobs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so by panicking")]
+#![allow(dead_code, reason = "it shares the harness with the tests and needs a part of it")]
+
+#[path = "../tests/it/fleet.rs"]
+mod fleet;
+#[path = "../tests/it/harness/mod.rs"]
+mod harness;
+mod measure;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use harness::{ControlPlane, Corner};
+use measure::{many_nodes, now, peak_mib};
+use rounds::decide::decide;
+use rounds::settings::Settings;
+use rounds::snapshot::Snapshot;
+use serde_json::json;
+
+fn main() {
+    decisions(10_000);
+    let nodes = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(5000);
+    if nodes > 0 {
+        rounds(nodes);
+    }
+}
+
+/// Decide at every moment of a rollout in waves of 2,000: the median of 21 of each round, and the slowest of them.
+fn decisions(nodes: usize) {
+    let spec = json!({"command": ["sh", "-c", "true"], "cordon": true, "concurrency": 0});
+    let mut snapshot = fleet::fleet(nodes, spec);
+    let mut moments = Vec::new();
+    loop {
+        moments.push(median(&snapshot));
+        if !fleet::round(&mut snapshot) {
+            break;
+        }
+        fleet::finish(&mut snapshot, 0, "");
+    }
+    let slowest = moments.iter().max().unwrap();
+    println!("decide, {nodes} nodes in one NodeOp, {} rounds from first claim to idle:", moments.len());
+    println!("    first {:.1?}, slowest {slowest:.1?}, idle {:.1?}", moments[0], moments[moments.len() - 1]);
+}
+
+fn median(snapshot: &Snapshot) -> Duration {
+    let settings = Settings::default();
+    let mut times: Vec<Duration> = (0..21)
+        .map(|_| {
+            let start = now();
+            std::hint::black_box(decide(std::hint::black_box(snapshot), &settings));
+            start.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// Idle rounds over nodes that have all run an operation.
+fn rounds(nodes: usize) {
+    let corner = Corner::on(ControlPlane::own("scale"), "scale");
+    many_nodes(&corner, nodes);
+    corner.create(&corner.nodeop("op", json!({})));
+    let start = now();
+    let settled = corner.rounds(&["run", "--until-settled"]);
+    assert_eq!(settled.code, 0, "{settled:#?}");
+    println!("{nodes} nodes with 50 images each have run an operation in {:.0?}", start.elapsed());
+    assert_eq!(corner.list("jobs").len(), nodes, "the finished Jobs are all there");
+    let mut times = Vec::new();
+    let mut peak = 0.0_f64;
+    for _ in 0..5 {
+        let start = now();
+        let mut runner = corner.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while runner.try_wait().unwrap().is_none() {
+            peak = peak_mib(runner.id()).unwrap_or(0.0).max(peak);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("a round over {nodes} nodes and {nodes} finished Jobs: {:.2?} (median of 5), peak {peak:.0} MiB", times[2]);
+}

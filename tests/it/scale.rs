@@ -1,0 +1,63 @@
+//! What only a real apiserver tells about large operations.
+
+use rounds::cluster::Cluster;
+use rounds::cluster::apply::{Mode, apply};
+use rounds::cluster::connect::Connection;
+use rounds::decide::decide;
+use rounds::outcome::Verdict;
+use rounds::plan::StatusWrite;
+use rounds::settings::Settings;
+use serde_json::{Value, json};
+
+use crate::fleet::{finish, fleet, round};
+use crate::harness::Corner;
+
+/// The status that a rollout over so many nodes has when it is largest.
+fn largest(nodes: usize, spec: &Value) -> Value {
+    let mut snapshot = fleet(nodes, spec.clone());
+    let mut largest = (0, Value::Null);
+    while round(&mut snapshot) {
+        let status = json!(snapshot.nodeops[0].status);
+        let size = status.to_string().len();
+        if size > largest.0 {
+            largest = (size, status);
+        }
+        finish(&mut snapshot, 0, "");
+    }
+    largest.1
+}
+
+#[test]
+fn ten_thousand_nodes_at_the_worst_moment_are_stored_in_less_than_a_mebibyte() {
+    let corner = Corner::new("scale");
+    let spec = json!({"command": ["sh", "-c", "true"], "cordon": true, "concurrency": 0});
+    let status = largest(10_000, &spec);
+    corner.create(&corner.nodeop("op", json!({"nodeSelector": {"matchLabels": {"corner": "none-of-them"}}, "cordon": true})));
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::connect(&Connection { kubeconfig: Some(corner.kubeconfig.clone()), context: None }).await.unwrap();
+        // Rounds' own write, with the status of the large fleet in it.
+        let snapshot = rounds::cluster::observe::observe(&cluster, &Settings::default()).await.unwrap();
+        let mut plan = decide(&snapshot, &Settings::default());
+        plan.decisions.retain(|decision| decision.subject.namespace == corner.name);
+        let write: &mut StatusWrite = plan.decisions[0].status.as_mut().unwrap();
+        write.status = status.clone();
+        plan.decisions[0].steps.clear();
+        let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
+        assert_eq!(outcome.actions[0].verdict, Verdict::Done);
+    });
+
+    // A custom resource is stored as the JSON that it is shown as.
+    let text = corner.kubectl(&["-n", "scale", "get", "nodeops.operator.kairos.io", "op", "-o", "json", "--show-managed-fields"]);
+    let object: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(object["status"], status);
+    let managed = object["metadata"]["managedFields"].to_string();
+    assert!(
+        managed.contains("rounds-status") && managed.len() < 4096,
+        "the nodes are not listed in managedFields: {} bytes",
+        managed.len()
+    );
+    let stored = object.to_string().len();
+    assert!(stored < 1024 * 1024, "{stored} bytes");
+}
