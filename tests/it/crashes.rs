@@ -1,89 +1,152 @@
-//! A runner that dies between any two writes: the next one ends where one that lived would have ended.
+//! A runner that dies between any two writes, or whose last write arrives when it has long been dead: the next one ends
+//! where one that lived would have ended.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::Duration;
 
-use rounds::cluster::Cluster;
-use rounds::cluster::apply::{Mode, apply};
-use rounds::cluster::connect::Connection;
-use rounds::cluster::observe::observe;
-use rounds::decide::decide;
-use rounds::settings::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::Corner;
+use crate::harness::{Asked, Corner, Entry, Fate, Proxy};
 use crate::rollouts::assert_all_given_back;
 
-/// More than a rollout over three nodes writes: the last ones do not die at all.
-const LAST: usize = 44;
-/// Rollouts side by side.
+/// Rollouts side by side: each mostly waits for the control plane.
 const ABREAST: usize = 6;
 
-/// Rounds of a runner that dies when it has written so often; whether it lived to see everything settled.
-fn live_for(corner: &Corner, writes: usize) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let connection = Connection { kubeconfig: Some(corner.kubeconfig.clone()), context: None };
-        let cluster = Cluster::connect(&connection).await.expect("the cluster answers");
-        let settings = Settings { namespaces: vec![corner.name.clone()], ..Settings::default() };
-        let written = AtomicUsize::new(0);
-        // Asked before every write: from the one after the last on, the runner is dead.
-        let is_dead = || written.fetch_add(1, Ordering::SeqCst) >= writes;
-        loop {
-            let snapshot = observe(&cluster, &settings).await.expect("the cluster is seen");
-            let plan = decide(&snapshot, &settings);
-            if plan.is_empty() && plan.decisions.iter().all(|decision| decision.settled) {
-                return true;
-            }
-            apply(&cluster, &plan, Mode::Live, &is_dead).await;
-            if written.load(Ordering::SeqCst) > writes {
-                return false;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    })
+/// What becomes of the first write that the runner does not live to see answered.
+#[derive(Clone, Copy)]
+enum Last {
+    /// It is never sent.
+    Lost,
+    /// It arrives when three more rounds have been done.
+    Late,
 }
 
-/// One rollout whose first runner dies after so many writes.
-fn rollout(root: &Corner, writes: usize) -> bool {
-    let corner = root.beside(&format!("crash-{writes}"));
+/// What a rollout left behind.
+struct Trial {
+    writes: usize,
+    corner: Corner,
+}
+
+/// A runner in a process of its own whose connection is cut before it writes for the `writes`th time, and that is killed
+/// then. Returns whether it lived to see everything settled, and the proxy, with the last write if that is to come late.
+fn live_for(corner: &Corner, writes: usize, last: Last) -> (bool, Proxy) {
+    let (cut, is_cut) = mpsc::channel();
+    let mut dead = false;
+    let rule = move |asked: &Asked| {
+        if dead {
+            return Fate::Drop;
+        }
+        dead = asked.write.is_some_and(|write| write >= writes);
+        if !dead {
+            return Fate::Pass;
+        }
+        // Nobody listens any more if it settled at this very moment.
+        let _ = cut.send(());
+        match last {
+            Last::Lost => Fate::Drop,
+            Last::Late => Fate::Hold,
+        }
+    };
+    let proxy = Proxy::start(corner, rule);
+    let mut runner = corner.through(&proxy).command(&["run", "--until-settled", "--timeout", "120s"]).spawn().expect("the binary starts");
+    (!dies(&mut runner, &is_cut), proxy)
+}
+
+/// Waits until a runner is cut off, and kills it; or until it has ended by itself.
+fn dies(runner: &mut Child, is_cut: &mpsc::Receiver<()>) -> bool {
+    loop {
+        if is_cut.recv_timeout(Duration::from_millis(50)).is_ok() {
+            runner.kill().expect("it is killed");
+            runner.wait().expect("it is dead");
+            return true;
+        }
+        if let Some(status) = runner.try_wait().expect("it can be asked for") {
+            assert!(status.success(), "it ended by itself: {status}");
+            return false;
+        }
+    }
+}
+
+/// One rollout whose first runner dies after so many writes; whether it lived.
+fn rollout(root: &Corner, writes: usize, last: Last) -> (bool, Trial) {
+    let corner = root.beside(&format!("{}-{writes}", root.name));
     corner.nodes(3, 1);
     corner.create(&corner.deployment("web", 2, json!({})));
     corner.wait_for_pods("app=web", 2);
     let spec = json!({"cordon": true, "concurrency": 2, "drainOptions": {"enabled": true}, "preflight": {"command": ["silent"]}});
     corner.create(&corner.nodeop("op", spec));
 
-    let lived = live_for(&corner, writes);
+    let (lived, proxy) = live_for(&corner, writes, last);
+    if matches!(last, Last::Late) {
+        (0..3).for_each(|_| corner.round());
+        proxy.deliver();
+    }
     let printed = corner.settle();
     assert_eq!(printed.code, 0, "after {writes} writes: {printed:#?}");
+    assert_as_if_nothing_had_happened(&corner, writes);
+    (lived, Trial { writes, corner })
+}
 
+/// What the cluster shows is what a runner that lived would have left.
+fn assert_as_if_nothing_had_happened(corner: &Corner, writes: usize) {
     let status = corner.status("op");
     assert_eq!((&status["phase"], &status["progress"]), (&json!("Completed"), &json!("3/3")), "after {writes} writes: {status:#}");
-    assert_all_given_back(&corner);
+    assert_all_given_back(corner);
     let jobs = corner.list("jobs");
     assert_eq!(jobs.len(), 3, "after {writes} writes: one Job per node, and none left over");
     assert!(jobs.iter().all(|job| job["spec"]["suspend"] == json!(false)), "after {writes} writes: none is left suspended");
-    let is_command = |pod: &&Value| pod["spec"]["containers"][0]["name"] == "nodeop";
-    assert_eq!(corner.list("pods").iter().filter(is_command).count(), 3, "after {writes} writes: each command was started once");
-    lived
+    let pods = corner.list("pods");
+    let of_ours = |container: &str| pods.iter().filter(|pod| pod["spec"]["containers"][0]["name"] == container).count();
+    assert_eq!((of_ours("nodeop"), of_ours("preflight")), (3, 0), "after {writes} writes: one pod per Job, and no preflight left over");
 }
 
-#[test]
-fn a_runner_that_dies_between_any_two_writes_leaves_nothing_undone_and_nothing_done_twice() {
-    let root = Corner::new("crashes");
+/// The audit log as witness: in each trial three Jobs were let run, and the Job controller made three pods for them.
+fn assert_started_once(root: &Corner, trials: &[Trial]) {
+    let is_start = |entry: &&Entry| {
+        entry.succeeded() && entry.resource == "jobs" && entry.verb == "patch" && entry.body.pointer("/spec/suspend") == Some(&json!(false))
+    };
+    let ours = root.writes();
+    let pods = root.writes_of("system:serviceaccount:kube-system:job-controller");
+    for Trial { writes, corner } in trials {
+        let starts: BTreeSet<&str> =
+            ours.iter().filter(|entry| entry.namespace == corner.name).filter(is_start).map(|entry| entry.name.as_str()).collect();
+        assert_eq!(starts.len(), 3, "after {writes} writes: {starts:?}");
+        let made = pods.iter().filter(|entry| entry.namespace == corner.name && entry.resource == "pods" && entry.verb == "create");
+        assert_eq!(made.filter(|entry| entry.succeeded()).count(), 3, "after {writes} writes: each command was started once");
+    }
+}
+
+/// Rollouts whose runner dies after 0, 1, 2… writes, until one does all that it has to do.
+fn die_after_every_write(name: &str, last: Last) {
+    let root = Corner::new(name);
     let next = AtomicUsize::new(0);
-    let lived = AtomicUsize::new(0);
+    let lived = AtomicBool::new(false);
+    let trials = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..ABREAST {
             scope.spawn(|| {
-                loop {
-                    let writes = next.fetch_add(1, Ordering::SeqCst);
-                    if writes > LAST {
-                        return;
-                    }
-                    lived.fetch_add(usize::from(rollout(&root, writes)), Ordering::SeqCst);
+                while !lived.load(Ordering::SeqCst) {
+                    let (to_the_end, trial) = rollout(&root, next.fetch_add(1, Ordering::SeqCst), last);
+                    lived.fetch_or(to_the_end, Ordering::SeqCst);
+                    trials.lock().unwrap().push(trial);
                 }
             });
         }
     });
-    assert!(lived.load(Ordering::SeqCst) > 0, "a rollout writes more than {LAST} times: raise it, or some deaths are not tried");
+    let trials = trials.into_inner().unwrap();
+    assert!(trials.len() > 20, "only {} trials: does the proxy count writes?", trials.len());
+    assert_started_once(&root, &trials);
+}
+
+#[test]
+fn a_runner_that_dies_between_any_two_writes_leaves_nothing_undone_and_nothing_done_twice() {
+    die_after_every_write("crashes", Last::Lost);
+}
+
+#[test]
+fn a_write_that_arrives_when_its_runner_is_long_dead_changes_nothing() {
+    die_after_every_write("late", Last::Late);
 }

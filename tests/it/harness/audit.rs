@@ -17,6 +17,8 @@ pub struct Entry {
     pub verb: String,
     /// Resource, with its subresource behind a slash.
     pub resource: String,
+    /// Namespace, or "".
+    pub namespace: String,
     /// Name, or "".
     pub name: String,
     /// HTTP status.
@@ -42,6 +44,7 @@ impl Entry {
             done: text("/stageTimestamp"),
             verb: text("/verb"),
             resource,
+            namespace: text("/objectRef/namespace"),
             name,
             code: event.pointer("/responseStatus/code").and_then(Value::as_u64).unwrap_or_default(),
             body,

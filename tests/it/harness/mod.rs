@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod control_plane;
+pub mod proxy;
 pub mod wait;
 
 use std::io::Write;
@@ -14,9 +15,10 @@ use serde_json::{Value, json};
 
 pub use audit::Entry;
 pub use control_plane::ControlPlane;
+pub use proxy::{Asked, Fate, Proxy};
 pub use wait::wait_for;
 
-/// Users that the control plane knows, `rounds-00` to `rounds-63`: one for each test, so that the audit log tells them apart.
+/// Users that the control plane knows, `rounds-00` to `rounds-99`: one for each test, so that the audit log tells them apart.
 static NEXT_USER: AtomicUsize = AtomicUsize::new(0);
 
 /// One test's corner of the control plane: a namespace, a user with the shipped ClusterRole, and nodes of its own.
@@ -51,7 +53,7 @@ impl Corner {
     /// A corner on a control plane.
     pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
         let index = NEXT_USER.fetch_add(1, Ordering::SeqCst);
-        assert!(index < 64, "more tests than users: add some to tests/cluster/up.sh");
+        assert!(index < 100, "more tests than users: add some to tests/cluster/up.sh");
         plane.kubectl(&["create", "namespace", name], None);
         let (user, token) = plane.user(name, index);
         let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user };
@@ -65,13 +67,17 @@ impl Corner {
         Self { plane: self.plane, name: name.into(), user: self.user.clone(), kubeconfig: self.kubeconfig.clone() }
     }
 
+    /// This corner, with a runner that talks to the apiserver through a proxy.
+    pub fn through(&self, proxy: &Proxy) -> Self {
+        Self { plane: self.plane, name: self.name.clone(), user: self.user.clone(), kubeconfig: proxy.kubeconfig.clone() }
+    }
+
     /// Makes fake nodes `<name>-0…`, the first ones control plane, with the label `corner=<name>`; waits until they are Ready.
     pub fn nodes(&self, count: usize, control_planes: usize) -> Vec<String> {
         let names: Vec<String> = (0..count).map(|index| format!("{}-{index}", self.name)).collect();
-        for (index, name) in names.iter().enumerate() {
-            self.create(&self.node(name, index < control_planes));
-        }
-        wait_for("all nodes are Ready", Duration::from_secs(60), || names.iter().all(|name| self.node_ready(name)));
+        let nodes: Vec<Value> = names.iter().enumerate().map(|(index, name)| self.node(name, index < control_planes)).collect();
+        self.create(&json!({"apiVersion": "v1", "kind": "List", "items": nodes}));
+        wait_for("all nodes are Ready", Duration::from_secs(60), || self.nodes_now().iter().filter(|node| is_ready(node)).count() == count);
         names
     }
 
@@ -113,11 +119,7 @@ impl Corner {
 
     /// Waits until this many pods with a label run and are Ready.
     pub fn wait_for_pods(&self, selector: &str, count: usize) {
-        let ready = |pod: &&Value| {
-            let conditions = pod["status"]["conditions"].as_array();
-            pod["metadata"]["deletionTimestamp"].is_null()
-                && conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-        };
+        let ready = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod);
         wait_for(selector, Duration::from_secs(60), || {
             let text = self.kubectl(&["-n", &self.name, "get", "pods", "-l", selector, "-o", "json"]);
             let list: Value = serde_json::from_str(&text).expect("a list");
@@ -135,8 +137,7 @@ impl Corner {
     }
 
     fn node_ready(&self, name: &str) -> bool {
-        let node = self.get("node", name);
-        node["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
+        is_ready(&self.get("node", name))
     }
 
     /// A NodeOp over this corner's nodes; `spec` is merged over `{nodeSelector, command: [succeed]}`.
@@ -278,6 +279,15 @@ impl Corner {
     pub fn writes(&self) -> Vec<Entry> {
         self.audit().into_iter().filter(Entry::is_write).collect()
     }
+
+    /// Another user's requests that write, in whatever namespace.
+    pub fn writes_of(&self, user: &str) -> Vec<Entry> {
+        audit::of_user(self.plane, user).into_iter().filter(Entry::is_write).collect()
+    }
+}
+
+fn is_ready(object: &Value) -> bool {
+    object["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
 }
 
 fn printed(output: Output) -> Printed {
