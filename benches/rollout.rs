@@ -99,7 +99,8 @@ fn floor(corner: &Corner, nodes: usize, run: usize) -> (f64, BTreeMap<String, f6
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (start, before) = (now(), servers(corner));
     runtime.block_on(async {
-        let cluster = Cluster::connect(&Connection { kubeconfig: Some(kubeconfig), context: None }).await.expect("the cluster answers");
+        let cluster =
+            Cluster::connect(&Connection { kubeconfig: Some(kubeconfig), ..Connection::default() }).await.expect("the cluster answers");
         let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
         assert_eq!(outcome.done(), nodes, "all Jobs are made");
     });

@@ -1,6 +1,7 @@
 //! The flags that all verbs share, and what they mean.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
@@ -21,6 +22,9 @@ pub struct Global {
     /// The kubeconfig's context; unset: its current one
     #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
+    /// How long an answer of the apiserver may be silent before it counts as lost
+    #[arg(long, global = true, value_name = "DURATION", value_parser = super::run::duration, default_value = "30s")]
+    pub request_timeout: Duration,
     /// Act only on resources of this namespace (repeatable, or a,b); what is looked at is never limited
     #[arg(long, short, global = true, value_name = "NAME", value_delimiter = ',')]
     pub namespace: Vec<String>,
@@ -107,7 +111,9 @@ impl Global {
         if self.sentinel_image.as_ref().is_some_and(|image| !image.is_empty()) {
             tracing::warn!("SENTINEL_IMAGE has no use here and is ignored: the sentinel is written by Rounds' own image (--runner-image)");
         }
-        Ok(Cluster::connect(&Connection { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() }).await?)
+        let connection =
+            Connection { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), silence: Some(self.request_timeout) };
+        Ok(Cluster::connect(&connection).await?)
     }
 
     /// A round that only looks: for verbs that print. Another operator's lease is no reason not to look.

@@ -48,7 +48,8 @@ pub struct Run {
     output: Format,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration as people write it, longer than nothing.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; give a duration such as 30s, 5m or 1h30m"))?;
     if duration.is_zero() { Err("must be longer than nothing, for example 30s".into()) } else { Ok(duration) }
 }

@@ -15,6 +15,12 @@ use super::Cluster;
 /// The most that one request may take, its whole answer included.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// Pauses before a look is tried again.
+const AGAIN: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(500)];
+
+/// A look that has taken so long is not tried again in this round.
+const LONG: Duration = Duration::from_secs(5);
+
 /// Longest text of a body that is quoted in an error.
 const QUOTE: usize = 300;
 
@@ -44,6 +50,15 @@ impl CallError {
         match self {
             Self::Refused(status) => Some(status.code),
             _ => None,
+        }
+    }
+
+    /// Whether the same question may be answered a moment later.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::Garbled(_) => true,
+            Self::Refused(status) => matches!(status.code, 429 | 500 | 502..=504),
+            Self::Credentials(_) | Self::Unsent(_) => false,
         }
     }
 }
@@ -117,11 +132,26 @@ impl Cluster {
         }
     }
 
-    /// Sends a request and decodes the answer.
+    /// Asks for something and decodes the answer. A round asks a dozen questions, and would come to nothing by a single one
+    /// that is lost: they are asked up to three times, which for a write would be wrong.
     ///
     /// # Errors
     /// When there is no answer, its status is not 2xx, or it is not of type `T`.
     pub async fn fetch<T: DeserializeOwned>(&self, request: Request<Vec<u8>>) -> Result<T, CallError> {
+        let begun = tokio::time::Instant::now();
+        for pause in AGAIN {
+            match self.fetch_once(request.clone()).await {
+                Err(error) if error.is_passing() && begun.elapsed() < LONG => {
+                    tracing::debug!(%error, path = request.uri().path(), "asked again");
+                    tokio::time::sleep(pause).await;
+                }
+                result => return result,
+            }
+        }
+        self.fetch_once(request).await
+    }
+
+    async fn fetch_once<T: DeserializeOwned>(&self, request: Request<Vec<u8>>) -> Result<T, CallError> {
         let body = self.call(request).await?;
         serde_json::from_slice(&body).map_err(|error| CallError::Garbled(format!("{error}: {}", quote(&body))))
     }

@@ -10,7 +10,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use super::Cluster;
 use super::call::chain;
 
-/// How long an answer may be silent.
+/// How long an answer may be silent, unless told otherwise.
 const READ: Duration = Duration::from_secs(30);
 /// How long a connection may take to stand.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -22,6 +22,8 @@ pub struct Connection {
     pub kubeconfig: Option<PathBuf>,
     /// `--context`. Unset: the kubeconfig's current one.
     pub context: Option<String>,
+    /// `--request-timeout`: how long an answer may be silent. Unset: 30 seconds.
+    pub silence: Option<Duration>,
 }
 
 /// Why there is no connection.
@@ -76,8 +78,9 @@ impl Cluster {
         // A disruption budget answers 429; the default client would try that again for an hour.
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(READ);
-        config.write_timeout = Some(READ);
+        let silence = connection.silence.unwrap_or(READ);
+        config.read_timeout = Some(silence);
+        config.write_timeout = Some(silence);
         // Else the time that a pooled connection sat idle counts as silence of the next answer.
         config.reset_reader_on_write = true;
         config.headers.push((http::header::USER_AGENT, HeaderValue::from_static(concat!("rounds/", env!("CARGO_PKG_VERSION")))));
@@ -136,10 +139,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_named_kubeconfig_or_context_is_never_replaced_by_something_else() {
-        let missing = Connection { kubeconfig: Some("/nonexistent/config".into()), context: None };
+        let missing = Connection { kubeconfig: Some("/nonexistent/config".into()), ..Connection::default() };
         let error = Cluster::connect(&missing).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot use kubeconfig /nonexistent/config: "), "{error}");
-        let context = Connection { kubeconfig: Some("/nonexistent/config".into()), context: Some("prod".into()) };
+        let context = Connection { kubeconfig: Some("/nonexistent/config".into()), context: Some("prod".into()), silence: None };
         let error = Cluster::connect(&context).await.unwrap_err();
         assert!(error.to_string().starts_with("cannot use context prod of kubeconfig /nonexistent/config: "), "{error}");
         assert!(error.hint().contains("--context"));

@@ -83,6 +83,11 @@ fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
         let message = "a Job of this operation that its status does not name is still running there".into();
         return Some(NodeReason { reason: Reason::OtherJobRunning, message });
     }
+    // A Job that a dropped claim has left: a round that is long over may be about to delete it, and must not meet it as ours.
+    if op.jobs_on(&node.name).iter().any(|job| job.suspended && !job.is_finished() && job.run.is_some()) {
+        let message = "a Job that never ran is still being removed".into();
+        return Some(NodeReason { reason: Reason::WaitingForLastRun, message });
+    }
     (op.holds(node) || op.has_live_pod(&node.name))
         .then(|| NodeReason { reason: Reason::WaitingForLastRun, message: "the last run is still being taken off the node".into() })
 }

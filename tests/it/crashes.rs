@@ -1,33 +1,23 @@
 //! A runner that dies between any two writes, or whose last write arrives when it has long been dead: the next one ends
 //! where one that lived would have ended.
 
-use std::collections::BTreeSet;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use serde_json::json;
-
-use crate::harness::{Asked, Corner, Entry, Fate, Proxy};
-use crate::rollouts::assert_all_given_back;
+use crate::harness::{Asked, Corner, Fate, Proxy, Trial};
 
 /// Rollouts side by side: each mostly waits for the control plane.
 const ABREAST: usize = 6;
 
 /// What becomes of the first write that the runner does not live to see answered.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Last {
     /// It is never sent.
     Lost,
     /// It arrives when three more rounds have been done.
     Late,
-}
-
-/// What a rollout left behind.
-struct Trial {
-    writes: usize,
-    corner: Corner,
 }
 
 /// A runner in a process of its own whose connection is cut before it writes for the `writes`th time, and that is killed
@@ -45,10 +35,7 @@ fn live_for(corner: &Corner, writes: usize, last: Last) -> (bool, Proxy) {
         }
         // Nobody listens any more if it settled at this very moment.
         let _ = cut.send(());
-        match last {
-            Last::Lost => Fate::Drop,
-            Last::Late => Fate::Hold,
-        }
+        if last == Last::Lost { Fate::Drop } else { Fate::Hold }
     };
     let proxy = Proxy::start(corner, rule);
     let mut runner = corner.through(&proxy).command(&["run", "--until-settled", "--timeout", "120s"]).spawn().expect("the binary starts");
@@ -72,51 +59,17 @@ fn dies(runner: &mut Child, is_cut: &mpsc::Receiver<()>) -> bool {
 
 /// One rollout whose first runner dies after so many writes; whether it lived.
 fn rollout(root: &Corner, writes: usize, last: Last) -> (bool, Trial) {
-    let corner = root.beside(&format!("{}-{writes}", root.name));
-    corner.nodes(3, 1);
-    corner.create(&corner.deployment("web", 2, json!({})));
-    corner.wait_for_pods("app=web", 2);
-    let spec = json!({"cordon": true, "concurrency": 2, "drainOptions": {"enabled": true}, "preflight": {"command": ["silent"]}});
-    corner.create(&corner.nodeop("op", spec));
-
-    let (lived, proxy) = live_for(&corner, writes, last);
-    if matches!(last, Last::Late) {
+    let trial = Trial::new(root, &writes.to_string(), format!("after {writes} writes"));
+    let corner = &trial.corner;
+    let (lived, proxy) = live_for(corner, writes, last);
+    if last == Last::Late {
         (0..3).for_each(|_| corner.round());
         proxy.deliver();
     }
     let printed = corner.settle();
     assert_eq!(printed.code, 0, "after {writes} writes: {printed:#?}");
-    assert_as_if_nothing_had_happened(&corner, writes);
-    (lived, Trial { writes, corner })
-}
-
-/// What the cluster shows is what a runner that lived would have left.
-fn assert_as_if_nothing_had_happened(corner: &Corner, writes: usize) {
-    let status = corner.status("op");
-    assert_eq!((&status["phase"], &status["progress"]), (&json!("Completed"), &json!("3/3")), "after {writes} writes: {status:#}");
-    assert_all_given_back(corner);
-    let jobs = corner.list("jobs");
-    assert_eq!(jobs.len(), 3, "after {writes} writes: one Job per node, and none left over");
-    assert!(jobs.iter().all(|job| job["spec"]["suspend"] == json!(false)), "after {writes} writes: none is left suspended");
-    let pods = corner.list("pods");
-    let of_ours = |container: &str| pods.iter().filter(|pod| pod["spec"]["containers"][0]["name"] == container).count();
-    assert_eq!((of_ours("nodeop"), of_ours("preflight")), (3, 0), "after {writes} writes: one pod per Job, and no preflight left over");
-}
-
-/// The audit log as witness: in each trial three Jobs were let run, and the Job controller made three pods for them.
-fn assert_started_once(root: &Corner, trials: &[Trial]) {
-    let is_start = |entry: &&Entry| {
-        entry.succeeded() && entry.resource == "jobs" && entry.verb == "patch" && entry.body.pointer("/spec/suspend") == Some(&json!(false))
-    };
-    let ours = root.writes();
-    let pods = root.writes_of("system:serviceaccount:kube-system:job-controller");
-    for Trial { writes, corner } in trials {
-        let starts: BTreeSet<&str> =
-            ours.iter().filter(|entry| entry.namespace == corner.name).filter(is_start).map(|entry| entry.name.as_str()).collect();
-        assert_eq!(starts.len(), 3, "after {writes} writes: {starts:?}");
-        let made = pods.iter().filter(|entry| entry.namespace == corner.name && entry.resource == "pods" && entry.verb == "create");
-        assert_eq!(made.filter(|entry| entry.succeeded()).count(), 3, "after {writes} writes: each command was started once");
-    }
+    trial.end();
+    (lived, trial)
 }
 
 /// Rollouts whose runner dies after 0, 1, 2… writes, until one does all that it has to do.
@@ -138,7 +91,7 @@ fn die_after_every_write(name: &str, last: Last) {
     });
     let trials = trials.into_inner().unwrap();
     assert!(trials.len() > 20, "only {} trials: does the proxy count writes?", trials.len());
-    assert_started_once(&root, &trials);
+    Trial::assert_started_once(&root, &trials);
 }
 
 #[test]

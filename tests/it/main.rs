@@ -14,6 +14,7 @@ mod decide;
 mod definitions;
 mod drains;
 mod examples;
+mod faults;
 mod lifecycle;
 mod quiet;
 mod rollouts;

@@ -23,7 +23,7 @@ use crate::harness::ControlPlane;
 
 /// The tests' control plane, as its administrator.
 fn connection() -> Connection {
-    Connection { kubeconfig: ControlPlane::shared().admin(), context: None }
+    Connection { kubeconfig: ControlPlane::shared().admin(), ..Connection::default() }
 }
 
 struct World {

@@ -7,8 +7,10 @@ use futures::{StreamExt, stream};
 
 use crate::cluster::kinds::{self, Kind};
 use crate::cluster::{Cluster, PARALLEL};
+use crate::names;
+use crate::nodeop::api::NodeStep;
 use crate::snapshot::views::Job;
-use crate::snapshot::{Reference, Snapshot};
+use crate::snapshot::{Reference, Resource, Snapshot};
 use crate::snapshot::{convert, wire};
 
 /// Asks for everything that decisions would rest on and that the lists do not show.
@@ -29,6 +31,26 @@ pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
             Answer::There => {}
         }
     }
+    unlisted(cluster, snapshot).await;
+}
+
+/// The Jobs that claims are about to start and that the lists do not show. Mostly there are none yet; but one that lost its
+/// labels would be made again and again, and never be seen.
+async fn unlisted(cluster: &Cluster, snapshot: &mut Snapshot) {
+    let mut names = BTreeSet::new();
+    for Resource { meta, status, .. } in &snapshot.nodeops {
+        for (node, entry) in &status.node_statuses {
+            let (Some(NodeStep::Starting), Some(uid)) = (entry.step, &entry.node_uid) else { continue };
+            let (run, attempt) = (entry.run.unwrap_or(1), entry.attempt.unwrap_or(0));
+            names.insert((meta.namespace.clone(), names::job_name(&meta.name, &meta.uid, node, uid, run, attempt)));
+        }
+    }
+    names.retain(|(namespace, name)| !snapshot.jobs.iter().any(|job| job.name == *name && job.namespace == *namespace));
+    let looks = names
+        .into_iter()
+        .map(|(namespace, name)| async move { cluster.look::<wire::Job>(kinds::JOB, &namespace, &name, false).await.ok().flatten() });
+    let found: Vec<_> = stream::iter(looks).buffer_unordered(PARALLEL).collect().await;
+    snapshot.jobs.extend(found.into_iter().flatten().map(convert::job));
 }
 
 /// What a status or a node names and the lists do not show.

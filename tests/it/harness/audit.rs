@@ -56,6 +56,11 @@ impl Entry {
         !matches!(self.verb.as_str(), "get" | "list" | "watch" | "")
     }
 
+    /// Whether it lets a Job run.
+    pub fn unsuspends(&self) -> bool {
+        self.resource == "jobs" && self.verb == "patch" && self.body.pointer("/spec/suspend") == Some(&Value::Bool(false))
+    }
+
     /// Whether it was taken.
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.code)

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod control_plane;
 pub mod proxy;
+pub mod trial;
 pub mod wait;
 
 use std::io::Write;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 pub use audit::Entry;
 pub use control_plane::ControlPlane;
 pub use proxy::{Asked, Fate, Proxy};
+pub use trial::Trial;
 pub use wait::wait_for;
 
 /// Users that the control plane knows, `rounds-00` to `rounds-99`: one for each test, so that the audit log tells them apart.
@@ -79,6 +81,16 @@ impl Corner {
         self.create(&json!({"apiVersion": "v1", "kind": "List", "items": nodes}));
         wait_for("all nodes are Ready", Duration::from_secs(60), || self.nodes_now().iter().filter(|node| is_ready(node)).count() == count);
         names
+    }
+
+    /// Removes the corner's nodes, and all that is in its namespace: a round looks at everything there is, so a test that
+    /// makes many corners grows slower with each one that it leaves.
+    pub fn clear(&self) {
+        let nodes = self.nodes_now();
+        let nodes = nodes.iter().filter_map(|node| node["metadata"]["name"].as_str()).map(|name| format!("node/{name}"));
+        let all: Vec<String> = nodes.chain([format!("namespace/{}", self.name)]).collect();
+        let args: Vec<&str> = ["delete", "--wait=false"].into_iter().chain(all.iter().map(String::as_str)).collect();
+        self.kubectl(&args);
     }
 
     /// A fake node's manifest.

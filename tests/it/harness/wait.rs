@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 pub fn wait_for(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "a test waits by the clock on the wall")]
     let start = Instant::now();
+    let mut pause = Duration::from_millis(100);
     while !holds() {
         assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(pause);
+        pause = pause.mul_f32(1.3).min(Duration::from_millis(500));
     }
 }
