@@ -16,6 +16,8 @@ mod drains;
 mod examples;
 mod faults;
 mod lifecycle;
+mod mishaps;
+mod overlaps;
 mod quiet;
 mod rollouts;
 mod scale;

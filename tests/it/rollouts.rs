@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{Corner, Entry};
 
 /// A node between its lock and its release, as the apiserver saw it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Hold {
     pub node: String,
     pub operation: String,

@@ -32,6 +32,25 @@ pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
         }
     }
     unlisted(cluster, snapshot).await;
+    unheld(cluster, snapshot).await;
+}
+
+/// The nodes whose claim says that they are locked, and cordoned if asked, while the list shows them without: a claim fails
+/// over that, so the node itself is asked.
+async fn unheld(cluster: &Cluster, snapshot: &mut Snapshot) {
+    let mut names = BTreeSet::new();
+    for Resource { meta, spec, status } in &snapshot.nodeops {
+        let held = status.node_statuses.iter().filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Draining | NodeStep::Starting)));
+        for node in held.filter_map(|(name, _)| snapshot.nodes.get(name)) {
+            let locked = node.lock.as_ref().is_some_and(|lock| lock.value == meta.holder());
+            if !locked || spec.cordons() && !node.unschedulable {
+                names.insert(node.name.clone());
+            }
+        }
+    }
+    let looks = names.into_iter().map(|name| async move { cluster.look::<wire::Node>(kinds::NODE, "", &name, false).await.ok().flatten() });
+    let found: Vec<_> = stream::iter(looks).buffer_unordered(PARALLEL).collect().await;
+    snapshot.nodes.extend(found.into_iter().flatten().map(convert::node).map(|node| (node.name.clone(), node)));
 }
 
 /// The Jobs that claims are about to start and that the lists do not show. Mostly there are none yet; but one that lost its

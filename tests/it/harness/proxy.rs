@@ -127,19 +127,9 @@ impl Proxy {
         Self { kubeconfig, shared, runtime: Some(runtime) }
     }
 
-    /// From now on another rule is asked.
-    pub fn rule(&self, rule: impl FnMut(&Asked) -> Fate + Send + 'static) {
-        self.shared.state().rule = Box::new(rule);
-    }
-
     /// How many writes have come, Events aside.
     pub fn writes(&self) -> usize {
         self.shared.state().writes
-    }
-
-    /// How many requests have come.
-    pub fn requests(&self) -> usize {
-        self.shared.state().requests
     }
 
     /// Sends on what was held back, and tells what the apiserver said to it.
