@@ -18,6 +18,10 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
 	cargo test --lib --test it --no-fail-fast -- --test-threads $(TEST_THREADS)
 
+.PHONY: nightly
+nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
+	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+
 .PHONY: lint
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check

@@ -201,6 +201,7 @@ fn quote(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::fake::fake;
 
     #[test]
     fn the_clock_is_the_newest_date_of_any_answer() {
@@ -214,6 +215,16 @@ mod tests {
             headers.insert(header::DATE, date.parse().unwrap());
             clock.note(&headers);
             assert_eq!(clock.0.load(Ordering::Relaxed), expected, "{date}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_is_asked_three_times_unless_the_answer_is_clear() {
+        for (code, expected) in [(500, 3), (429, 3), (504, 3), (200, 1), (403, 1), (404, 1), (410, 1)] {
+            let (cluster, log) = fake(move |_| (code, serde_json::json!({})));
+            let request = Request::get("/api/v1/nodes").body(Vec::new()).unwrap();
+            assert_eq!(cluster.fetch::<serde_json::Value>(request).await.is_ok(), code == 200);
+            assert_eq!(log.all().len(), expected, "{code}");
         }
     }
 

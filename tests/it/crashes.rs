@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use crate::harness::{Asked, Corner, Fate, Proxy, Trial};
+use crate::harness::proxy::{Asked, Fate};
+use crate::harness::{Corner, Proxy};
+use crate::trial::Trial;
 
 /// Rollouts side by side: each mostly waits for the control plane.
 const ABREAST: usize = 6;
@@ -72,8 +74,14 @@ fn rollout(root: &Corner, writes: usize, last: Last) -> (bool, Trial) {
     (lived, trial)
 }
 
-/// Rollouts whose runner dies after 0, 1, 2… writes, until one does all that it has to do.
-fn die_after_every_write(name: &str, last: Last) {
+/// With ROUNDS_EVERY_WRITE (`make nightly`) no write is passed over.
+#[expect(clippy::disallowed_methods, reason = "how thorough a test is, its environment says")]
+fn is_thorough() -> bool {
+    std::env::var("ROUNDS_EVERY_WRITE").is_ok_and(|value| !value.is_empty())
+}
+
+/// Rollouts whose runner dies after 0, 1, 2… writes (in steps), until one does all that it has to do.
+fn die_after_every_write(name: &str, last: Last, step: usize) {
     let root = Corner::new(name);
     let next = AtomicUsize::new(0);
     let lived = AtomicBool::new(false);
@@ -82,7 +90,7 @@ fn die_after_every_write(name: &str, last: Last) {
         for _ in 0..ABREAST {
             scope.spawn(|| {
                 while !lived.load(Ordering::SeqCst) {
-                    let (to_the_end, trial) = rollout(&root, next.fetch_add(1, Ordering::SeqCst), last);
+                    let (to_the_end, trial) = rollout(&root, next.fetch_add(step, Ordering::SeqCst), last);
                     lived.fetch_or(to_the_end, Ordering::SeqCst);
                     trials.lock().unwrap().push(trial);
                 }
@@ -90,16 +98,16 @@ fn die_after_every_write(name: &str, last: Last) {
         }
     });
     let trials = trials.into_inner().unwrap();
-    assert!(trials.len() > 20, "only {} trials: does the proxy count writes?", trials.len());
+    assert!(trials.len() * step > 30, "only {} trials: does the proxy count writes?", trials.len());
     Trial::assert_started_once(&root, &trials);
 }
 
 #[test]
 fn a_runner_that_dies_between_any_two_writes_leaves_nothing_undone_and_nothing_done_twice() {
-    die_after_every_write("crashes", Last::Lost);
+    die_after_every_write("crashes", Last::Lost, 1);
 }
 
 #[test]
 fn a_write_that_arrives_when_its_runner_is_long_dead_changes_nothing() {
-    die_after_every_write("late", Last::Late);
+    die_after_every_write("late", Last::Late, if is_thorough() { 1 } else { 2 });
 }

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::harness::{Asked, Corner, Fate, Proxy, Trial};
+use crate::harness::proxy::{Asked, Fate};
+use crate::harness::{Corner, Proxy};
+use crate::trial::Trial;
 
 /// Rollouts side by side.
 const ABREAST: usize = 5;

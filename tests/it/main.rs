@@ -24,3 +24,4 @@ mod scale;
 mod seeds;
 mod shell;
 mod stuck;
+mod trial;

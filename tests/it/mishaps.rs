@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Asked, Corner, Fate, Proxy, wait_for};
+use crate::harness::proxy::{Asked, Fate};
+use crate::harness::{Corner, Proxy, wait_for};
 use crate::rollouts::{assert_all_given_back, started};
 
 const NODEOP: &str = "nodeops.operator.kairos.io";

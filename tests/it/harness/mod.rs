@@ -3,7 +3,6 @@
 pub mod audit;
 pub mod control_plane;
 pub mod proxy;
-pub mod trial;
 pub mod wait;
 
 use std::io::Write;
@@ -16,8 +15,7 @@ use serde_json::{Value, json};
 
 pub use audit::Entry;
 pub use control_plane::ControlPlane;
-pub use proxy::{Asked, Fate, Proxy};
-pub use trial::Trial;
+pub use proxy::Proxy;
 pub use wait::wait_for;
 
 /// Users that the control plane knows, `rounds-00` to `rounds-99`: one for each test, so that the audit log tells them apart.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Corner, Entry};
+use crate::harness::{Corner, Entry};
 use crate::rollouts::assert_all_given_back;
 
 /// A rollout over three nodes with preflight, cordon and drain.
