@@ -1,13 +1,14 @@
 //! From what a round saw to what it wants: folds over all resources in a fixed order, sharing budgets and nodes. Pure.
 
 use crate::nodeop;
-use crate::nodeop::api::{NodeOpStatus, NodePhase, NodeStatus};
+use crate::nodeop::adopt;
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::drain::Allowance;
 use crate::nodeop::pending::Others;
 use crate::plan::{Decision, Plan};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::{Snapshot, Unreadable};
+use crate::snapshot::{Resource, Snapshot, Unreadable};
 use crate::sweep;
 
 /// Decides one idempotent step per resource: the older one goes first.
@@ -18,7 +19,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     let mut others = Others::default();
     for resource in &resources {
         let holder = (resource.meta.uid.clone(), resource.meta.path());
-        others.in_flight.extend(nodes_in_flight(&resource.status).map(|node| (node.clone(), holder.clone())));
+        others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node.clone(), holder.clone())));
     }
 
     let mut allowance = Allowance::new();
@@ -38,12 +39,13 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     plan
 }
 
-/// The nodes that a resource is on. The existing operator's statuses have no steps: what it began may still run when we come.
-fn nodes_in_flight(status: &NodeOpStatus) -> impl Iterator<Item = &String> {
-    let foreign = status.spec_hash.is_none();
-    let done = |entry: &NodeStatus| matches!(entry.phase, NodePhase::Completed | NodePhase::Failed);
-    let flying = status.node_statuses.iter().filter(move |(_, entry)| entry.step.is_some() || foreign && !done(entry));
-    flying.map(|(node, _)| node)
+/// The nodes that a resource is on. The existing operator's statuses have no steps: what it began may still run when we
+/// come, and so may a Job that no status names.
+fn nodes_in_flight<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpStatus>) -> impl Iterator<Item = &'a String> {
+    let foreign = resource.status.spec_hash.is_none();
+    let entries = resource.status.node_statuses.iter();
+    let flying = entries.filter(move |(_, entry)| entry.step.is_some() || foreign && adopt::is_in_flight(entry)).map(|(node, _)| node);
+    flying.chain(adopt::jobs(snapshot, &resource.meta).filter(|job| !job.is_finished()).map(|job| &job.node))
 }
 
 /// A resource that cannot be read is named and left alone: its status may hold what we must not lose.

@@ -8,6 +8,10 @@ pub const LABEL_NODEOP: &str = "kairos.io/nodeop";
 pub const LABEL_NODE: &str = "kairos.io/node";
 /// Label: "true" on preflight Pods.
 pub const LABEL_PREFLIGHT: &str = "kairos.io/preflight";
+/// Label: "true" on the existing operator's reboot Pods.
+pub const LABEL_REBOOT: &str = "kairos.io/reboot";
+/// Annotation: "completed" on one of them that is about to reboot its node.
+pub const ANNOTATION_REBOOT_STATE: &str = "kairos.io/reboot-state";
 /// Label of ours on Jobs and Pods: uid of the resource they belong to.
 pub const LABEL_OWNER_UID: &str = "operator.kairos.io/owner-uid";
 /// Label of ours on Jobs and Pods: the run that made them.
@@ -44,6 +48,8 @@ pub const VOLUME_HOST_ROOT: &str = "host-root";
 pub const MANAGER: &str = "rounds";
 /// Field manager of statuses.
 pub const STATUS_MANAGER: &str = "rounds-status";
+/// The field manager of the existing operator: the name of its binary.
+pub const FOREIGN_MANAGER: &str = "manager";
 /// The lease by which the existing operator elects its leader.
 pub const FOREIGN_LEASE: &str = "ce9721c3.kairos.io";
 

@@ -4,12 +4,14 @@
 //! unsuspend → result into the status → unlock and uncordon (one apply) → retention. Everything here is pure.
 //!
 //! - [`api`]: the resource. [`spec_hash`], [`runs`]: which run of it this is.
+//! - [`adopt`], [`rebooting`]: what the existing operator has recorded, left running, and was about to reboot.
 //! - [`gate`], [`order`], [`pending`]: what may start, in which order, and who has to wait.
 //! - [`place`]: a claim and the ways in which its entry moves on. [`advance`]: its next step; [`draining`] and [`running`]
 //!   are its larger arms.
 //! - [`drain`]: which pods leave. [`jobs`]: what runs on the node. [`verdict`]: what became of it.
 //! - [`release`], [`retention`], [`events`]: what follows. [`status`]: what is said about it.
 
+pub mod adopt;
 pub mod advance;
 pub mod api;
 pub mod decide;
@@ -22,6 +24,7 @@ pub mod operation;
 pub mod order;
 pub mod pending;
 pub mod place;
+pub mod rebooting;
 pub mod release;
 pub mod retention;
 pub mod running;

@@ -88,8 +88,10 @@ pub enum Action {
         /// The whole object.
         object: Value,
     },
-    /// Server-side apply, without force unless said, of what one manager owns on a Node.
+    /// Server-side apply, never with force, of what one manager owns on a Node.
     ApplyNode(NodeApply),
+    /// Merge patch of a Node, bound to its uid and resourceVersion: takes away what the existing operator left there.
+    TakeOver(TakeOver),
     /// Merge patch of one object, bound to its uid.
     Patch {
         /// The object.
@@ -134,8 +136,19 @@ pub struct NodeApply {
     /// Value for `operator.kairos.io/cordoned-by`, if owned; `spec.unschedulable: true` goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cordon: Option<String>,
-    /// Take the fields from whoever owns them: only to take over what a dead resource of the existing operator left.
-    pub force: bool,
+}
+
+/// The existing operator's mark on a node, and the cordon that came with it. One write takes both away, whoever owns the
+/// fields; an apply by force would take two, and between them the node would carry a mark of ours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakeOver {
+    /// The node.
+    pub node: Reference,
+    /// The resourceVersion that must still be the present one.
+    pub resource_version: String,
+    /// Whether the node is uncordoned; else only the mark goes, for somebody else has cordoned the node as well.
+    pub uncordon: bool,
 }
 
 impl Action {
@@ -147,6 +160,7 @@ impl Action {
                 Reference { kind: text("/kind"), namespace: text("/metadata/namespace"), name: text("/metadata/name"), uid: String::new() }
             }
             Self::ApplyNode(apply) => apply.node.clone(),
+            Self::TakeOver(take) => take.node.clone(),
             Self::Patch { what, .. } | Self::Delete { what, .. } => what.clone(),
             Self::Evict { pod, .. } => pod.clone(),
         }
@@ -163,6 +177,8 @@ impl Action {
                 (None, Some(_)) => format!("unlock {target}, keep it cordoned"),
                 (None, None) => format!("unlock {target}"),
             },
+            Self::TakeOver(TakeOver { uncordon: true, .. }) => format!("uncordon {target}, which the existing operator has left cordoned"),
+            Self::TakeOver(_) => format!("take the existing operator's mark off {target}"),
             Self::Patch { patch, .. } => match patch.pointer("/spec/suspend") {
                 Some(Value::Bool(false)) => format!("unsuspend {target}"),
                 _ => format!("patch {target}"),

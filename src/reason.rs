@@ -86,6 +86,10 @@ reasons! {
     NodeGone,
     /// The node was replaced by another of the same name.
     NodeReplaced,
+    /// The node reboots: what the existing operator has begun is awaited.
+    Rebooting,
+    /// The command succeeded, but the reboot after it did not come about.
+    NotRebooted,
     /// The Job is being removed.
     Cancelling,
     /// The lock is being taken off.
@@ -112,6 +116,8 @@ reasons! {
     InvalidSpec,
     /// The object is not what its kind says.
     Unreadable,
+    /// The installed CustomResourceDefinition is an older one, which cannot hold what Rounds records: nothing is started.
+    OlderDefinition,
     /// The object changed while the round was looking; the next round decides.
     Moved,
     /// The object is being deleted.

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub refused: BTreeMap<Reference, String>,
     /// A held lease of the existing operator.
     pub lease: Option<Lease>,
+    /// Names of installed CustomResourceDefinitions that are older ones: they cannot hold what Rounds records.
+    pub older: BTreeSet<String>,
 }
 
 /// What identifies one object for good.

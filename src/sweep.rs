@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::names;
-use crate::nodeop::jobs::KIND;
+use crate::nodeop::{jobs::KIND, release};
 use crate::plan::{Action, Decision, NodeApply, Step};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::views::{Holder, Node};
+use crate::snapshot::views::{Holder, Node, Pod};
 use crate::snapshot::{Reference, Snapshot};
 
 /// One decision per node that somebody who is gone still holds.
@@ -19,7 +19,8 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
     // What a person wants to keep cordoned stays so, and with the mark that tells why.
     let kept = node.cordoned_by.as_ref().filter(|_| node.keep_cordoned && node.unschedulable);
     let cordon = node.cordoned_by.as_ref().filter(|_| kept.is_none());
-    let holder = [node.lock.as_ref(), cordon].into_iter().flatten().find(|holder| is_gone(snapshot, settings, holder))?;
+    let left = |holder: &&Holder| is_ours(holder) || snapshot.lease.is_none() && node.foreign_mark() == Some(*holder);
+    let holder = [node.lock.as_ref(), cordon].into_iter().flatten().filter(left).find(|holder| is_gone(snapshot, settings, holder))?;
     let (namespace, _, uid) = holder.parts()?;
     let subject = Reference::new("Node", "", &node.name, &node.uid);
     let mut decision = Decision {
@@ -36,6 +37,12 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
         decision.message = format!("{}; what it ran on the node has not ended yet", decision.message);
         return Some(decision);
     }
+    let message = "give the node back".to_string();
+    if holder.manager == names::FOREIGN_MANAGER {
+        let actions = vec![release::take_over(node)];
+        decision.steps.push(Step { subject, reason: Reason::Orphaned, message, actions });
+        return Some(decision);
+    }
     let apply = NodeApply {
         node: subject.clone(),
         resource_version: node.resource_version.clone(),
@@ -43,17 +50,20 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
         cordon: kept.filter(|kept| kept.uid() == uid).map(|kept| kept.value.clone()),
         ..NodeApply::default()
     };
-    let message = "give the node back".to_string();
     decision.steps.push(Step { subject, reason: Reason::Orphaned, message, actions: vec![Action::ApplyNode(apply)] });
     Some(decision)
 }
 
-/// Whether a lock was put on by us for a resource that a GET confirmed to be gone. What another field manager wrote
-/// there is not given up by us: an apply without the fields gives up only what its own manager owns.
+/// Whether a lock was put on by us. What another field manager wrote there is not given up by us: an apply without the
+/// fields gives up only what its own manager owns. What the existing operator left is taken over while it is not at work.
+fn is_ours(holder: &Holder) -> bool {
+    holder.manager == names::node_manager(holder.uid())
+}
+
+/// Whether a GET confirmed that the resource is gone.
 fn is_gone(snapshot: &Snapshot, settings: &Settings, holder: &Holder) -> bool {
     let Some((namespace, name, uid)) = holder.parts() else { return false };
     settings.acts_on(namespace)
-        && holder.manager == names::node_manager(uid)
         && !snapshot.nodeops.iter().any(|op| op.meta.uid == uid)
         && snapshot.is_absent(&Reference::new(KIND, namespace, name, uid))
 }
@@ -62,7 +72,8 @@ fn is_gone(snapshot: &Snapshot, settings: &Settings, holder: &Holder) -> bool {
 /// resource's own namespace; what others write into theirs holds nothing back.
 fn is_busy(snapshot: &Snapshot, namespace: &str, uid: &str, node: &str) -> bool {
     let pods = snapshot.pods.iter().filter(|pod| pod.node == node && pod.namespace == namespace);
-    let pods = pods.filter(|pod| pod.labels.get(names::LABEL_OWNER_UID).is_some_and(|owner| owner == uid));
+    let owned = |pod: &&Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == uid);
+    let pods = pods.filter(|pod| owned(pod) || pod.labels.get(names::LABEL_OWNER_UID).is_some_and(|owner| owner == uid));
     let jobs = snapshot.jobs.iter().filter(|job| job.node == node && job.namespace == namespace);
     let jobs = jobs.filter(|job| job.owner.as_ref().is_some_and(|owner| owner.uid == uid));
     pods.into_iter().any(|pod| !pod.is_terminal()) || jobs.into_iter().any(|job| !job.suspended && !job.is_finished())

@@ -8,7 +8,7 @@ use super::call::CallError;
 use super::evict;
 use super::kinds::{self, Kind};
 use crate::names;
-use crate::plan::{Action, NodeApply, StatusWrite};
+use crate::plan::{Action, NodeApply, StatusWrite, TakeOver};
 use crate::snapshot::Reference;
 
 /// The request for one action.
@@ -19,6 +19,7 @@ pub fn request(action: &Action, dry_run: bool) -> Result<Request<Vec<u8>>, CallE
     match action {
         Action::Create { object } => create(object, dry_run),
         Action::ApplyNode(apply) => apply_node(apply, dry_run),
+        Action::TakeOver(take) => take_over(take, dry_run),
         Action::Patch { what, patch } => merge(what, patch, dry_run),
         Action::Evict { pod, grace_seconds } => evict::request(pod, *grace_seconds, dry_run),
         Action::Delete { what, resource_version, grace_seconds } => delete(what, resource_version.clone(), *grace_seconds, dry_run),
@@ -57,7 +58,7 @@ fn create(object: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> 
 
 /// What one manager owns on a Node. With uid and resourceVersion: an apply to a deleted Node would make it again.
 fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
-    let NodeApply { node, resource_version, manager, lock, cordon, force } = apply;
+    let NodeApply { node, resource_version, manager, lock, cordon } = apply;
     if node.uid.is_empty() || resource_version.is_empty() {
         return Err(CallError::Unsent("a Node is only written to by uid and resourceVersion".into()));
     }
@@ -74,8 +75,24 @@ fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, Call
     if cordon.is_some() {
         body["spec"]["unschedulable"] = json!(true);
     }
-    let params = PatchParams { dry_run, force: *force, ..PatchParams::apply(manager) };
+    let params = PatchParams { dry_run, ..PatchParams::apply(manager) };
     Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Apply(body))?)
+}
+
+/// Null takes a field away from all of its owners. With uid and resourceVersion: what was seen is what is taken.
+fn take_over(take: &TakeOver, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
+    let TakeOver { node, resource_version, uncordon } = take;
+    if node.uid.is_empty() || resource_version.is_empty() {
+        return Err(CallError::Unsent("a Node is only written to by uid and resourceVersion".into()));
+    }
+    let mut body = json!({
+        "metadata": { "uid": node.uid, "resourceVersion": resource_version, "annotations": { names::ANNOTATION_CORDONED_BY: null } },
+    });
+    if *uncordon {
+        body["spec"]["unschedulable"] = Value::Null;
+    }
+    let params = PatchParams { dry_run, field_manager: Some(names::MANAGER.into()), ..PatchParams::default() };
+    Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Merge(body))?)
 }
 
 fn merge(what: &Reference, patch: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {

@@ -4,7 +4,7 @@ use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::drain::Allowance;
 use super::operation::Operation;
 use super::place::{Advance, Place};
-use super::{draining, running};
+use super::{draining, rebooting, running};
 use crate::names;
 use crate::plan::{Action, NodeApply};
 use crate::reason::Reason;
@@ -35,6 +35,7 @@ pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance
             None => running::start(&place, node),
         },
         NodeStep::Running => running::advance(&place, node),
+        NodeStep::Rebooting => rebooting::advance(&place, node),
         NodeStep::Cancelling => place.cancelling(),
         NodeStep::Releasing => place.releasing(node),
     }
@@ -62,6 +63,8 @@ impl<'a> Place<'_, 'a> {
             step if step < NodeStep::Running => self.drop_claim(reason, message),
             NodeStep::Running if replaced => self.cancel(reason, message),
             NodeStep::Running => running::without_node(self, message),
+            NodeStep::Rebooting if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
+            NodeStep::Rebooting => self.fail(reason, &format!("the command succeeded, but {message} before it was seen to reboot")),
             NodeStep::Cancelling => self.cancelling(),
             // The result is that of a machine which is no more; the one that has its name now has not run anything.
             NodeStep::Releasing if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
@@ -140,7 +143,6 @@ impl<'a> Place<'_, 'a> {
             manager: self.op.manager().to_string(),
             lock: Some(self.op.holder().to_string()),
             cordon,
-            force: false,
         };
         let mut advance = self.stay(Reason::Locking, "the lock is being taken");
         let mut step = self.step(Reason::Locking, "take the node", Action::ApplyNode(lock));

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::rollout::Rollout;
 use crate::selector::NodeSelector;
 
+/// Name of the CustomResourceDefinition.
+pub const DEFINITION: &str = "nodeops.operator.kairos.io";
+
 /// Runs a command on selected nodes, one step at a time: cordon, drain, run, reboot, verify, uncordon.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -358,6 +361,8 @@ pub enum NodeStep {
     Starting,
     /// The Job runs.
     Running,
+    /// The command succeeded, and the node reboots.
+    Rebooting,
     /// The Job is being removed: its time is up, or its node is not the one that was taken.
     Cancelling,
     /// The result is recorded; the lock is being taken off the node.

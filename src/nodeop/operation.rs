@@ -51,8 +51,12 @@ impl<'a> Operation<'a> {
             jobs.entry(&job.node).or_default().push(job);
         }
         let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-        let labelled = |pod: &&Pod| pod.namespace == meta.namespace && pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
-        for pod in snapshot.pods.iter().filter(labelled) {
+        let own_jobs: BTreeSet<&str> = jobs.values().flatten().map(|job| job.uid.as_str()).collect();
+        // What the existing operator made does not carry our label.
+        let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));
+        let labelled = |pod: &Pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
+        let pods_of_ours = snapshot.pods.iter().filter(|pod| pod.namespace == meta.namespace && (labelled(pod) || made(pod)));
+        for pod in pods_of_ours {
             pods.entry(&pod.node).or_default().push(pod);
         }
         let here = snapshot.jobs.iter().filter(|job| job.namespace == meta.namespace);

@@ -6,8 +6,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
+use super::adopt::REBOOT_CANCELLED;
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
+use super::rebooting;
 use crate::plan::{Action, NodeReason, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
@@ -67,7 +69,9 @@ impl<'a> Place<'_, 'a> {
 
     /// Whether the Job that the claim names is gone, by a look that confirmed it.
     pub fn job_is_gone(&self) -> bool {
-        let (Some(uid), Some(name)) = (&self.entry.job_uid, &self.entry.job_name) else { return true };
+        let Some(name) = &self.entry.job_name else { return true };
+        // Adopted from the existing operator, which records no uid: then none of that name is there.
+        let uid = self.entry.job_uid.as_deref().unwrap_or_default();
         self.op.snapshot.is_absent(&Reference::new("Job", &self.op.meta.namespace, name, uid))
     }
 
@@ -105,6 +109,9 @@ impl<'a> Place<'_, 'a> {
     /// Records a result; the lock comes off next.
     pub fn settle(&self, phase: NodePhase, reason: Reason, message: &str) -> Advance {
         let mut advance = self.go(NodeStep::Releasing, phase, reason, message);
+        if let Some(entry) = advance.entry.as_mut().filter(|entry| rebooting::follows(entry)) {
+            entry.reboot_status = Some(REBOOT_CANCELLED.into());
+        }
         let nothing_held = self.node().is_none_or(|node| !self.op.locks(node) && !self.op.has_live_pod(self.name));
         if nothing_held && !self.op.run.is_outdated(self.entry) {
             advance.entry = advance.entry.map(|entry| self.finished(entry));

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::api::{NodeStatus, NodeStep};
 use super::operation::Operation;
+use super::rebooting::is_reboot;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
-use crate::snapshot::views::Job;
+use crate::snapshot::views::{Job, Pod};
 
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
 pub fn steps(op: &Operation<'_>, entries: &BTreeMap<String, NodeStatus>) -> Vec<Step> {
@@ -25,7 +26,22 @@ pub fn steps(op: &Operation<'_>, entries: &BTreeMap<String, NodeStatus>) -> Vec<
             op.step(&pod.node, Reason::Superseded, "remove the preflight pod, its verdict is recorded", delete)
         })
     });
-    jobs.chain(pods).collect()
+    jobs.chain(pods).chain(reboots(op, entries)).collect()
+}
+
+/// Pods of the existing operator that wait to reboot a node where nothing is awaited any more: they would wait for ever,
+/// and reboot it whenever they find what they look for.
+fn reboots<'o>(op: &'o Operation<'_>, entries: &'o BTreeMap<String, NodeStatus>) -> impl Iterator<Item = Step> + 'o {
+    let awaited = |pod: &Pod| {
+        let step = entries.get(&pod.node).and_then(|entry| entry.step);
+        matches!(step, Some(NodeStep::Running | NodeStep::Rebooting)) || op.has_live_job(&pod.node)
+    };
+    let waiting = op.pods().filter(|pod| is_reboot(pod) && !pod.is_terminal() && pod.deleted.is_none());
+    waiting.filter(move |pod| !awaited(pod)).map(|pod| {
+        let what = Reference::new("Pod", &pod.namespace, &pod.name, &pod.uid);
+        let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
+        op.step(&pod.node, Reason::Superseded, "remove the reboot pod, nothing is left for it to wait for", delete)
+    })
 }
 
 fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option<Step> {

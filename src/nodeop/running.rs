@@ -2,6 +2,7 @@
 
 use super::api::{NodePhase, NodeStep};
 use super::place::{Advance, Place};
+use super::rebooting;
 use super::verdict::{self, Verdict};
 use crate::plan::Action;
 use crate::reason::Reason;
@@ -72,7 +73,7 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let pods = place.op.pods_of(&job.uid, place.name);
     match verdict::of(job, &pods, node.ready) {
         Verdict::Succeeded => {
-            let mut advance = place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+            let mut advance = succeed(place, "Job completed successfully");
             advance.steps.extend(stop(place, job, Reason::Succeeded).filter(|_| verdict::would_run_again(&pods)));
             advance
         }
@@ -132,11 +133,19 @@ fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advanc
     go_start(&place, node, &format!("the pod was not admitted: {message}"))
 }
 
+/// The command succeeded: that is the end, unless the existing operator's reboot follows.
+fn succeed(place: &Place<'_, '_>, message: &str) -> Advance {
+    match rebooting::follows(place.entry) {
+        true => rebooting::begin(place),
+        false => place.settle(NodePhase::Completed, Reason::Succeeded, message),
+    }
+}
+
 /// The Job that the claim names is not there.
 fn without_job(place: &Place<'_, '_>) -> Advance {
     let uid = place.entry.job_uid.as_deref().unwrap_or_default();
     if verdict::succeeded_before_the_job_went(&place.op.pods_of(uid, place.name)) {
-        return place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully; the Job itself was deleted");
+        return succeed(place, "Job completed successfully; the Job itself was deleted");
     }
     if !place.job_is_gone() && place.timed_out() {
         return place.cancel(Reason::NodeTimeout, "its time was up (the Job is there, but is not this operation's any more)");
@@ -156,7 +165,10 @@ fn without_job(place: &Place<'_, '_>) -> Advance {
 
 /// The Job by the uid that the claim names.
 fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
-    place.op.jobs_on(place.name).iter().copied().find(|job| Some(&job.uid) == place.entry.job_uid.as_ref())
+    let jobs = place.op.jobs_on(place.name).iter().copied();
+    // The existing operator records no uid; its Jobs have names of their own.
+    let nameless = |job: &&Job| place.entry.job_uid.is_none() && job.run.is_none() && place.entry.job_name.as_ref() == Some(&job.name);
+    jobs.clone().find(|job| Some(&job.uid) == place.entry.job_uid.as_ref()).or_else(|| jobs.clone().find(nameless))
 }
 
 /// The kubelet alternates between two words for one failed pull; the first stands, so that nothing is written for it.

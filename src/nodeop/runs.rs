@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
+use super::adopt;
+use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
 use super::spec_hash::spec_hash;
 use crate::names;
 use crate::rollout::RunPolicy;
@@ -49,9 +50,9 @@ pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &Nod
     };
     if status.spec_hash.is_none() {
         run.is_new = true;
-        run.adopted = status.phase.is_some() || !run.entries.is_empty();
+        run.adopted = status.phase.is_some() || !run.entries.is_empty() || adopt::jobs(snapshot, meta).next().is_some();
         if run.adopted {
-            run.entries = adopt(snapshot, meta, run.entries);
+            run.entries = adopt::adopt(snapshot, meta, &run.entries);
         }
         return run;
     }
@@ -95,32 +96,6 @@ fn is_recreated(entry: &NodeStatus, node: Option<&Node>, started_at: Option<&Tim
     let Some(created) = node.and_then(|node| node.created) else { return false };
     let written = entry.last_updated.as_ref().or(started_at);
     entry.is_finished() && written.is_some_and(|written| created > written.0)
-}
-
-/// What the existing operator has recorded counts as having run the present spec. What it has running is awaited; what
-/// it had only begun (a preflight, which changes nothing) is begun again.
-fn adopt(snapshot: &Snapshot, meta: &Meta, entries: BTreeMap<String, NodeStatus>) -> BTreeMap<String, NodeStatus> {
-    entries.into_iter().filter_map(|(node, entry)| Some((node.clone(), adopt_entry(snapshot, meta, &node, entry)?))).collect()
-}
-
-fn adopt_entry(snapshot: &Snapshot, meta: &Meta, node: &str, mut entry: NodeStatus) -> Option<NodeStatus> {
-    match entry.phase {
-        NodePhase::Completed | NodePhase::Failed => Some(entry),
-        NodePhase::Preflight => None,
-        NodePhase::Pending | NodePhase::Running => {
-            let job_name = entry.job_name.clone()?;
-            let job = snapshot.jobs.iter().find(|job| {
-                job.namespace == meta.namespace && job.name == job_name && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid)
-            });
-            entry.phase = NodePhase::Running;
-            entry.step = Some(NodeStep::Running);
-            entry.step_since = Some(Time(snapshot.now));
-            entry.run = Some(1);
-            entry.job_uid = job.map(|job| job.uid.clone());
-            entry.node_uid = snapshot.nodes.get(node).map(|node| node.uid.clone());
-            Some(entry)
-        }
-    }
 }
 
 #[cfg(test)]

@@ -250,7 +250,8 @@ impl Parts<'_, '_> {
 
 /// The compact entry of a node in flight.
 fn in_flight(entry: &NodeStatus, message: Option<String>) -> NodeStatus {
-    NodeStatus { message, last_updated: None, reboot_status: None, ..entry.clone() }
+    let reboot_status = entry.reboot_status.clone().filter(|_| super::rebooting::follows(entry));
+    NodeStatus { message, last_updated: None, reboot_status, ..entry.clone() }
 }
 
 /// A few words of the message, for the first of many entries.

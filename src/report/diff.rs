@@ -9,7 +9,7 @@ use similar::TextDiff;
 use super::SCHEMA_VERSION;
 use super::paint::Tone;
 use crate::names;
-use crate::plan::{Action, NodeApply, Plan, StatusWrite};
+use crate::plan::{Action, NodeApply, Plan, StatusWrite, TakeOver};
 use crate::snapshot::views::{Holder, Node};
 use crate::snapshot::{Reference, Snapshot};
 use crate::yaml::{self, YamlError};
@@ -105,6 +105,10 @@ fn change(snapshot: &Snapshot, action: &Action) -> Change {
             let (before, after) = node(snapshot.nodes.get(&apply.node.name), apply);
             (Verb::Update, before, after)
         }
+        Action::TakeOver(take) => {
+            let (before, after) = taken_over(snapshot.nodes.get(&take.node.name), take);
+            (Verb::Update, before, after)
+        }
         Action::Patch { what, patch } => {
             let before = named(what, known(snapshot, what, patch));
             let mut after = before.clone();
@@ -144,18 +148,31 @@ fn overlap(patch: &Value, seen: &Value) -> Value {
     Value::Object(inside.collect())
 }
 
+/// The part of a Node that tells who holds it.
+fn hold(name: &str, lock: Option<&str>, cordon: Option<&str>, unschedulable: bool) -> Value {
+    let mut annotations = json!({});
+    for (key, value) in [(names::ANNOTATION_LOCK, lock), (names::ANNOTATION_CORDONED_BY, cordon)] {
+        if let Some(value) = value {
+            annotations[key] = json!(value);
+        }
+    }
+    let metadata = json!({"name": name, "annotations": annotations});
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": unschedulable}})
+}
+
+/// What the existing operator has left on a node, before and after.
+fn taken_over(present: Option<&Node>, take: &TakeOver) -> (Value, Value) {
+    let value = |holder: Option<&Holder>| holder.map(|holder| holder.value.clone());
+    let lock = value(present.and_then(|node| node.lock.as_ref()));
+    let cordon = value(present.and_then(|node| node.cordoned_by.as_ref()));
+    let unschedulable = present.is_some_and(|node| node.unschedulable);
+    let name = &take.node.name;
+    (hold(name, lock.as_deref(), cordon.as_deref(), unschedulable), hold(name, lock.as_deref(), None, unschedulable && !take.uncordon))
+}
+
 /// What Rounds writes on a node, before and after.
 fn node(present: Option<&Node>, apply: &NodeApply) -> (Value, Value) {
-    let view = |lock: Option<&str>, cordon: Option<&str>, unschedulable: bool| {
-        let mut annotations = json!({});
-        for (key, value) in [(names::ANNOTATION_LOCK, lock), (names::ANNOTATION_CORDONED_BY, cordon)] {
-            if let Some(value) = value {
-                annotations[key] = json!(value);
-            }
-        }
-        let metadata = json!({"name": apply.node.name, "annotations": annotations});
-        json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"unschedulable": unschedulable}})
-    };
+    let view = |lock: Option<&str>, cordon: Option<&str>, unschedulable| hold(&apply.node.name, lock, cordon, unschedulable);
     // What another manager owns stays when ours lets go of it.
     let kept = |holder: Option<&Holder>| holder.filter(|holder| holder.manager != apply.manager).map(|holder| holder.value.clone());
     let held = |holder: Option<&Holder>| holder.map(|holder| holder.value.clone());

@@ -31,7 +31,7 @@ impl Tone {
             Succeeded | Completed | SkippedByPreflight | Adopted => Self::Good,
             PreflightFailed | DrainTimeout | DrainRefused | CordonRemoved | LockRemoved | CommandFailed | JobLost | NotAdmitted
             | NodeTimeout | NodeGone | NodeReplaced | NodesFailed | RebootNotSupported | InvalidSelector | InvalidWindow | InvalidSpec
-            | Unreadable => Self::Bad,
+            | Unreadable | NotRebooted | OlderDefinition => Self::Bad,
             DrainBlocked | CannotStart | CordonConflict | NotReady | Suspended | StoppedOnFailure | Orphaned => Self::Wait,
             _ => Self::Plain,
         }

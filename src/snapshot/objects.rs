@@ -65,7 +65,10 @@ where
         Value::Null => Value::Object(serde_json::Map::new()),
         spec => spec,
     };
-    let status = part("status");
+    let mut status = part("status");
+    if kind == crate::nodeop::jobs::KIND {
+        crate::nodeop::adopt::read_words(&mut status);
+    }
     let spec = typed::<Spec>("spec", spec);
     let status = typed::<Option<Status>>("status", status);
     match (spec, status) {

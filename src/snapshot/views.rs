@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::names;
 use crate::selector::NodeSelector;
 
 /// A Node.
@@ -47,6 +48,19 @@ pub struct Holder {
     /// The field manager that owns the annotation; empty if unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manager: String,
+}
+
+impl Node {
+    /// The cordon mark, if it is the existing operator's.
+    pub fn foreign_mark(&self) -> Option<&Holder> {
+        self.cordoned_by.as_ref().filter(|holder| holder.manager == names::FOREIGN_MANAGER)
+    }
+
+    /// Whether nobody but the existing operator has cordoned the node: it set the mark and the cordon in one write. Who
+    /// lifts its cordon and cordons the node again owns the field from then on.
+    pub fn is_cordoned_by_foreign_only(&self) -> bool {
+        self.unschedulable && self.foreign_mark().is_some() && self.cordon_managers == [names::FOREIGN_MANAGER]
+    }
 }
 
 impl Holder {
@@ -157,6 +171,8 @@ pub struct Pod {
     pub deleted: Option<Timestamp>,
     /// Annotation kubernetes.io/config.mirror is there: a static pod.
     pub mirror: bool,
+    /// Annotation kairos.io/reboot-state is "completed": the existing operator's reboot pod reboots its node, or has done so.
+    pub rebooted: bool,
     /// It has an emptyDir volume.
     pub empty_dir: bool,
     /// Init containers first, then the others, in the order of the spec.

@@ -119,6 +119,7 @@ fn rules(snapshot: &Snapshot, plan: &Plan) -> Result<(), String> {
         for action in decision.steps.iter().flat_map(|step| &step.actions) {
             let bound = match action {
                 Action::Create { .. } => true,
+                Action::TakeOver(take) => !take.node.uid.is_empty() && !take.resource_version.is_empty(),
                 Action::ApplyNode(apply) => !apply.node.uid.is_empty() && !apply.resource_version.is_empty(),
                 Action::Patch { what, .. } | Action::Delete { what, .. } => !what.uid.is_empty(),
                 Action::Evict { pod, .. } => !pod.uid.is_empty(),

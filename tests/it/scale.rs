@@ -36,7 +36,7 @@ fn ten_thousand_nodes_at_the_worst_moment_are_stored_in_less_than_a_mebibyte() {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let cluster = Cluster::connect(&Connection { kubeconfig: Some(corner.kubeconfig.clone()), context: None }).await.unwrap();
+        let cluster = Cluster::connect(&Connection { kubeconfig: Some(corner.kubeconfig.clone()), ..Connection::default() }).await.unwrap();
         // Rounds' own write, with the status of the large fleet in it.
         let snapshot = rounds::cluster::observe::observe(&cluster, &Settings::default()).await.unwrap();
         let mut plan = decide(&snapshot, &Settings::default());

@@ -78,7 +78,6 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
         manager: "rounds-u1".into(),
         lock: Some("ns/op@u1".into()),
         cordon: Some("ns/op@u1".into()),
-        force: false,
     };
     let seen = sent(Action::ApplyNode(apply.clone()), Mode::Live).await;
     assert_eq!(seen.what, "PATCH /api/v1/nodes/n1");
@@ -89,9 +88,9 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
     } });
     assert_eq!(seen.body, json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": { "unschedulable": true } }));
 
-    let only = NodeApply { cordon: None, force: true, ..apply.clone() };
+    let only = NodeApply { cordon: None, ..apply.clone() };
     let seen = sent(Action::ApplyNode(only), Mode::DryRun).await;
-    assert_eq!(seen.query, ["dryRun=All", "fieldManager=rounds-u1", "force=true"]);
+    assert_eq!(seen.query, ["dryRun=All", "fieldManager=rounds-u1"]);
     assert_eq!(seen.body.pointer("/spec"), None);
     let free = NodeApply { lock: None, cordon: None, ..apply };
     let metadata = json!({ "name": "n1", "uid": "u-n1", "resourceVersion": "7" });

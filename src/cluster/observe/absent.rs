@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use crate::cluster::kinds::{self, Kind};
 use crate::cluster::{Cluster, PARALLEL};
 use crate::names;
+use crate::nodeop::adopt;
 use crate::nodeop::api::NodeStep;
 use crate::snapshot::views::Job;
 use crate::snapshot::{Reference, Resource, Snapshot};
@@ -79,7 +80,15 @@ pub(super) fn doubts(snapshot: &Snapshot) -> BTreeSet<Reference> {
     let mut living: BTreeSet<&str> = snapshot.unreadable.iter().map(|unreadable| unreadable.what.uid.as_str()).collect();
     for resource in &snapshot.nodeops {
         living.insert(&resource.meta.uid);
+        let foreign = resource.status.spec_hash.is_none();
         for (name, entry) in &resource.status.node_statuses {
+            // The existing operator records names only; where nobody has that name, the uid stays empty.
+            if let (None, Some(job)) = (&entry.job_uid, &entry.job_name)
+                && (entry.step.is_some() || foreign && adopt::is_in_flight(entry))
+                && !snapshot.jobs.iter().any(|there| there.name == *job && there.namespace == resource.meta.namespace)
+            {
+                doubts.insert(Reference::new(kinds::JOB.name, &resource.meta.namespace, job, ""));
+            }
             if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
                 && !jobs.contains(uid.as_str())
             {
@@ -105,7 +114,8 @@ pub(super) fn doubts(snapshot: &Snapshot) -> BTreeSet<Reference> {
 fn kind(what: &Reference) -> Option<Kind> {
     let kind = Kind::written(&what.kind)?;
     let namespace = if kind.namespaced { kinds::is_path_segment(&what.namespace) } else { what.namespace.is_empty() };
-    (namespace && kinds::is_path_segment(&what.name) && !what.uid.is_empty()).then_some(kind)
+    let known = !what.uid.is_empty() || kind == kinds::JOB;
+    (namespace && kinds::is_path_segment(&what.name) && known).then_some(kind)
 }
 
 enum Answer {
@@ -126,7 +136,7 @@ async fn look(cluster: &Cluster, kind: Kind, what: &Reference) -> Answer {
     };
     match found {
         Ok(None) => Answer::Gone,
-        Ok(Some((uid, _))) if uid != what.uid => Answer::Gone,
+        Ok(Some((uid, _))) if uid != what.uid && !what.uid.is_empty() => Answer::Gone,
         Ok(Some((_, Some(job)))) => Answer::Job(Box::new(convert::job(job))),
         Ok(Some((_, None))) => Answer::There,
         Err(error) => {

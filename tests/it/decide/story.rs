@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use rounds::nodeop::api::NodeStep;
-use rounds::plan::{Action, Plan};
-use rounds::snapshot::Reference;
+use rounds::plan::{Action, Plan, TakeOver};
 use rounds::snapshot::views::{Holder, Job, Node, Pod, Trouble};
+use rounds::snapshot::{Reference, Snapshot};
 use serde_json::{Value, json};
 
 use super::shorthand::{World, time};
@@ -23,6 +23,7 @@ fn carry_out(world: &mut World, action: &Action) {
     match action {
         Action::Create { object } => create(world, object),
         Action::ApplyNode(apply) => fleet::apply_node(&mut world.snapshot, apply),
+        Action::TakeOver(take) => take_over(&mut world.snapshot, take),
         Action::Patch { what, patch } => {
             let Some(job) = world.snapshot.jobs.iter_mut().find(|job| job.uid == what.uid) else { return };
             if let Some(suspend) = patch.pointer("/spec/suspend").and_then(Value::as_bool) {
@@ -59,6 +60,17 @@ fn create(world: &mut World, object: &Value) {
     }
 }
 
+fn take_over(snapshot: &mut Snapshot, take: &TakeOver) {
+    let Some(node) = snapshot.nodes.get_mut(&take.node.name).filter(|node| node.uid == take.node.uid) else { return };
+    assert_eq!(node.resource_version, take.resource_version, "a stale patch is refused");
+    node.cordoned_by = None;
+    if take.uncordon {
+        node.unschedulable = false;
+        node.cordon_managers.clear();
+    }
+    fleet::bump(&mut node.resource_version);
+}
+
 impl World {
     /// Looks at the cluster as a round does: pods of nodes that drain, and absences confirmed.
     pub fn look(&mut self) {
@@ -66,6 +78,11 @@ impl World {
         let mut absent = BTreeSet::new();
         for resource in &self.snapshot.nodeops {
             for (name, entry) in &resource.status.node_statuses {
+                if let (None, Some(job)) = (&entry.job_uid, &entry.job_name)
+                    && !self.snapshot.jobs.iter().any(|there| there.name == *job)
+                {
+                    absent.insert(Reference::new("Job", &resource.meta.namespace, job, ""));
+                }
                 if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
                     && !self.snapshot.jobs.iter().any(|job| job.uid == *uid)
                 {
