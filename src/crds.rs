@@ -10,6 +10,9 @@ use crate::channel::api::UpdateChannel;
 use crate::nodeop::api::NodeOp;
 use crate::upgrade::api::NodeOpUpgrade;
 
+/// How they are installed, in place of older ones as well: those that another tool has installed are its own until taken.
+pub const INSTALL: &str = "rounds crds | kubectl apply --server-side --force-conflicts -f -";
+
 /// All definitions, in a fixed order.
 ///
 /// # Errors

@@ -50,6 +50,8 @@ pub const MANAGER: &str = "rounds";
 pub const STATUS_MANAGER: &str = "rounds-status";
 /// The field manager of the existing operator: the name of its binary.
 pub const FOREIGN_MANAGER: &str = "manager";
+/// The finalizer that the existing operator puts on NodeOps that reboot, and that nobody else takes off.
+pub const FOREIGN_FINALIZER: &str = "nodeop-reboot.kairos.io/clusterrolebinding";
 /// The lease by which the existing operator elects its leader.
 pub const FOREIGN_LEASE: &str = "ce9721c3.kairos.io";
 

@@ -32,6 +32,16 @@ pub struct Round {
 }
 
 impl Round {
+    /// What keeps Rounds from doing all of its work, and what to do about it: by the name of what is not as it should be.
+    pub fn warnings(&self) -> Vec<(&str, String)> {
+        let message = format!(
+            "it is an older one, which cannot hold what Rounds records: its resources are shown and what runs is watched, but nothing is \
+             started, recorded or given back for them, and spec.rollout is lost; install this version's: {}",
+            crate::crds::INSTALL
+        );
+        self.snapshot.older.iter().map(|name| (name.as_str(), message.clone())).collect()
+    }
+
     /// Whether the server took a write.
     pub fn wrote(&self) -> bool {
         self.outcome.done() > 0

@@ -130,6 +130,9 @@ impl Global {
                 "{holder} holds the existing operator's lease in namespace {namespace}: rounds run would refuse to work beside it"
             );
         }
+        for (name, message) in round.warnings() {
+            tracing::warn!("CustomResourceDefinition {name}: {message}");
+        }
         Ok(round)
     }
 }

@@ -6,6 +6,7 @@
 
 mod absent;
 mod explain;
+mod foreign;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,8 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         ..Snapshot::default()
     };
     drains(cluster, &mut snapshot).await?;
+    foreign::pods(cluster, &mut snapshot).await?;
+    foreign::definition(cluster, &mut snapshot).await;
     explain::explain(cluster, &mut snapshot).await;
     absent::confirm(cluster, &mut snapshot).await;
     snapshot.now = cluster.time();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::advance::advance;
-use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
+use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
 use super::drain::Allowance;
 use super::gate::{self, Gate};
 use super::jobs::{API_VERSION, KIND};
@@ -14,6 +14,7 @@ use super::pending::{self, Others};
 use super::place::Advance;
 use super::status::Parts;
 use super::{events, order, release, retention, runs};
+use crate::names::FOREIGN_FINALIZER;
 use crate::plan::{Decision, NodeReason, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
@@ -30,6 +31,12 @@ pub fn decide<'a>(
     allowance: &mut Allowance<'a>,
 ) -> Decision {
     let Resource { meta, spec, status } = resource;
+    if meta.deleting && meta.foreign_finalizer {
+        let message = format!(
+            "it is being deleted, and waits for finalizer {FOREIGN_FINALIZER}, which only the existing operator takes off; take it off with kubectl edit"
+        );
+        return untouched(meta, Reason::Deleting, &message);
+    }
     if meta.deleting {
         return untouched(meta, Reason::Deleting, "it is being deleted; what it holds is released when it is gone");
     }
@@ -153,7 +160,10 @@ fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: 
     let summary = parts.summary(counts);
     let after = parts.status(counts, &summary);
     let subject = reference(op.meta);
-    let status = (after != *before).then(|| StatusWrite {
+    // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
+    let looks_only = op.snapshot.older.contains(DEFINITION);
+    let steps = if looks_only { Vec::new() } else { next.steps };
+    let status = (after != *before && !looks_only).then(|| StatusWrite {
         api_version: API_VERSION.into(),
         of: subject.clone(),
         resource_version: op.meta.resource_version.clone(),
@@ -164,10 +174,10 @@ fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: 
         subject,
         reason: summary.reason,
         message: summary.message,
-        settled: summary.settled && next.steps.is_empty() && status.is_none(),
+        settled: summary.settled && steps.is_empty() && status.is_none(),
         failed: summary.failed,
         status,
-        steps: next.steps,
+        steps,
         nodes: next.reasons,
     }
 }

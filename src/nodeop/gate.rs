@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::api::{NodeOpSpec, NodePhase, NodeStatus};
+use super::api::{DEFINITION, NodeOpSpec, NodePhase, NodeStatus};
 use super::runs::Run;
+use crate::crds;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::rollout::window::{self, WindowState};
@@ -21,6 +22,11 @@ pub struct Gate {
 
 /// The first closed gate.
 pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, entries: &BTreeMap<String, NodeStatus>, run: &Run) -> Option<Gate> {
+    if snapshot.older.contains(DEFINITION) {
+        let message =
+            format!("the installed CustomResourceDefinition {DEFINITION} is an older one; install this version's: {}", crds::INSTALL);
+        return Some(Gate { reason: NodeReason { reason: Reason::OlderDefinition, message }, stalled: true });
+    }
     if let Some(reason) = invalid(snapshot, spec) {
         return Some(Gate { reason, stalled: true });
     }

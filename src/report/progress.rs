@@ -64,7 +64,8 @@ pub struct Memory {
 impl Memory {
     /// What is to be said after a round and was not said before.
     pub fn news(&mut self, round: &Round) -> Vec<News> {
-        let mut news: Vec<News> = round.outcome.actions.iter().map(write).collect();
+        let mut news: Vec<News> = round.warnings().into_iter().filter_map(|(name, message)| self.warning(name, message)).collect();
+        news.extend(round.outcome.actions.iter().map(write));
         for decision in &round.plan.decisions {
             news.extend(self.nodes(round, decision));
             let said = format!("{} {}", decision.reason, decision.message);
@@ -87,9 +88,17 @@ impl Memory {
             }
         }
         let living: BTreeSet<&str> = round.plan.decisions.iter().map(|decision| decision.subject.uid.as_str()).collect();
-        self.resources.retain(|uid, _| living.contains(uid.as_str()));
+        self.resources.retain(|uid, _| living.contains(uid.as_str()) || round.snapshot.older.contains(uid));
         self.nodes.retain(|uid, _| living.contains(uid.as_str()));
         news
+    }
+
+    /// What keeps all resources of a kind from being worked on is told once, not once per resource.
+    fn warning(&mut self, name: &str, message: String) -> Option<News> {
+        let before = self.resources.insert(name.to_string(), message.clone());
+        let resource = format!("CustomResourceDefinition {name}");
+        let reason = Some(Reason::OlderDefinition);
+        (before.as_ref() != Some(&message)).then(|| News { level: Level::Warn, resource, nodes: Vec::new(), reason, message })
     }
 
     /// Nodes whose reason is another one than before.

@@ -86,7 +86,12 @@ pub fn json(round: &Round) -> Value {
             })
         })
         .collect();
-    json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "resources": resources})
+    json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "warnings": warnings(round), "resources": resources})
+}
+
+/// What keeps Rounds from doing all of its work, for programs.
+pub fn warnings(round: &Round) -> Vec<Value> {
+    round.warnings().into_iter().map(|(name, message)| json!({"name": name, "message": message})).collect()
 }
 
 /// The decisions about operations, each with its status as it will stand.

@@ -36,6 +36,8 @@ pub struct Last {
     pub failed: bool,
     /// What keeps the runner from doing its work at all.
     pub not_set_up: Option<String>,
+    /// What keeps Rounds from doing all of its work.
+    pub warnings: Vec<Value>,
     /// One object per resource.
     pub resources: Vec<Value>,
     /// What became of its writes.
@@ -61,6 +63,7 @@ impl Tally {
             settled: round.is_settled(),
             failed: round.is_failed(),
             not_set_up: round.outcome.not_set_up().map(ToString::to_string),
+            warnings: super::status::warnings(round),
             resources,
             outcome: if detailed { json!(round.outcome.actions) } else { Value::Null },
         });
@@ -109,6 +112,7 @@ impl Tally {
             "roundsInTrouble": self.troubles,
             "writes": {"done": self.writes, "refused": self.refused},
             "time": last.map(|last| last.time),
+            "warnings": last.map(|last| last.warnings.clone()).unwrap_or_default(),
             "resources": last.map(|last| last.resources.clone()).unwrap_or_default(),
             "lastWrites": last.map(|last| last.outcome.clone()).unwrap_or_else(|| json!([])),
         })

@@ -21,6 +21,7 @@ pub(crate) fn meta(raw: wire::Metadata) -> Meta {
         generation: raw.generation,
         created: raw.creation_timestamp,
         deleting: raw.deletion_timestamp.is_some(),
+        foreign_finalizer: raw.finalizers.iter().any(|finalizer| finalizer == names::FOREIGN_FINALIZER),
         moved: false,
         annotations: raw.annotations.into_iter().filter(|(key, _)| OURS.iter().any(|prefix| key.starts_with(prefix))).collect(),
     }

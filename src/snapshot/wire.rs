@@ -38,6 +38,7 @@ raw! {
         labels: BTreeMap<String, String>,
         annotations: BTreeMap<String, String>,
         owner_references: Vec<OwnerReference>,
+        finalizers: Vec<String>,
     }
     /// Only the metadata of any object.
     Bare { metadata: Metadata, }

@@ -6,6 +6,7 @@ mod fleet;
 mod harness;
 
 mod admission;
+mod adoption;
 mod architecture;
 mod commands;
 mod cordons;

@@ -125,6 +125,7 @@ fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, Node
             created: Some(since.0),
             deleting: odds == 0,
             moved: odds == 1,
+            foreign_finalizer: odds == 0,
             annotations,
         };
         Resource { meta, spec, status }

@@ -1,0 +1,112 @@
+//! What only the existing operator leaves behind: pods without our labels, and definitions without our fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ObserveError, list};
+use crate::cluster::list::Query;
+use crate::cluster::{Cluster, kinds};
+use crate::nodeop::adopt;
+use crate::nodeop::api::{DEFINITION, NodeOpStatus};
+use crate::snapshot::{Snapshot, convert};
+
+/// Adds the pods of its Jobs that are awaited: only the Job controller's labels are on them.
+pub(super) async fn pods(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
+    let (namespaces, jobs) = awaited(snapshot);
+    for namespace in namespaces {
+        let query = Query { namespace, ..Query::all(kinds::POD) }.labels("batch.kubernetes.io/controller-uid,!kairos.io/nodeop");
+        let pods = list(cluster, query, convert::pod).await?;
+        let ours = |uid: &str| jobs.contains(uid);
+        snapshot.pods.extend(pods.into_iter().filter(|pod| pod.owner.as_ref().is_some_and(|owner| ours(&owner.uid))));
+    }
+    Ok(())
+}
+
+/// Its Jobs on nodes that it was not done with, and their namespaces.
+fn awaited(snapshot: &Snapshot) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut namespaces, mut uids) = (BTreeSet::new(), BTreeSet::new());
+    for resource in &snapshot.nodeops {
+        let status = &resource.status;
+        let done = |node: &str| match status.node_statuses.get(node) {
+            Some(entry) if status.spec_hash.is_none() => !adopt::is_in_flight(entry),
+            Some(entry) => entry.step.is_none(),
+            None => status.spec_hash.is_some(),
+        };
+        for job in adopt::jobs(snapshot, &resource.meta).filter(|job| !done(&job.node)) {
+            namespaces.insert(job.namespace.clone());
+            uids.insert(job.uid.clone());
+        }
+    }
+    (namespaces, uids)
+}
+
+/// What the apiserver publishes about a group and version.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Published {
+    components: Components,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Components {
+    schemas: BTreeMap<String, Value>,
+}
+
+/// Notes whether the installed definition is the existing operator's. It is only asked for while some status looks as if
+/// it were: ours gives one to every new object. An answer that cannot be had counts as none; a write would tell.
+pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
+    if !snapshot.nodeops.iter().any(|resource| is_doubtful(&resource.status)) {
+        return;
+    }
+    let path = format!("/openapi/v3/apis/{}", kinds::NODEOP.api_version());
+    let Ok(request) = http::Request::get(path).body(Vec::new()) else { return };
+    match cluster.fetch::<Published>(request).await {
+        Ok(published) if is_older(&published.components.schemas) => {
+            snapshot.older.insert(DEFINITION.into());
+        }
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "the published schema cannot be had"),
+    }
+}
+
+fn is_doubtful(status: &NodeOpStatus) -> bool {
+    status.spec_hash.is_none() && status.observed_generation.is_none()
+}
+
+/// Whether the schema of the kind has a status that cannot hold the hash by which a run is known.
+fn is_older(schemas: &BTreeMap<String, Value>) -> bool {
+    let is_kind = |schema: &&Value| {
+        let kinds = schema["x-kubernetes-group-version-kind"].as_array();
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == kinds::NODEOP.name))
+    };
+    schemas.values().filter(is_kind).any(|schema| schema["properties"]["status"]["properties"].get("specHash").is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_definition_is_older_if_it_cannot_hold_our_hash() {
+        let schemas = |status: Value| {
+            let kind = json!([{"group": "operator.kairos.io", "kind": "NodeOp", "version": "v1alpha1"}]);
+            let schema = json!({"x-kubernetes-group-version-kind": kind, "properties": {"status": {"properties": status}}});
+            BTreeMap::from([("io.kairos.operator.v1alpha1.NodeOp".to_string(), schema), ("other".to_string(), json!({}))])
+        };
+        assert!(is_older(&schemas(json!({"phase": {}}))));
+        assert!(!is_older(&schemas(json!({"phase": {}, "specHash": {}}))));
+        assert!(!is_older(&BTreeMap::new()), "what is not published is not known");
+    }
+
+    #[test]
+    fn only_a_status_that_ours_would_not_have_is_doubtful() {
+        let status = |value: Value| is_doubtful(&serde_json::from_value(value).unwrap());
+        assert!(status(json!({})) && status(json!({"phase": "Completed"})));
+        assert!(!status(json!({"observedGeneration": -1})) && !status(json!({"specHash": "x"})));
+    }
+}
