@@ -246,7 +246,7 @@ async fn what_is_taken_over_is_what_was_seen() {
     corner.nodes(2, 0);
     let op = Foreign::nodeop(&corner, "op", json!({"rollout": {"suspend": true}}));
     op.cordon("seen-0");
-    let cluster = Cluster::connect(&Connection { kubeconfig: corner.plane.admin(), context: None }).await.unwrap();
+    let cluster = Cluster::connect(&Connection { kubeconfig: corner.plane.admin(), ..Connection::default() }).await.unwrap();
     let seen = corner.get("node", "seen-0");
     let take = |node: &str, uid: &Value, version: &Value| TakeOver {
         node: Reference::new("Node", "", node, uid.as_str().unwrap()),
