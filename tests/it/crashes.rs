@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::harness::proxy::{Asked, Fate};
 use crate::harness::{Corner, Proxy};
-use crate::trial::Trial;
+use crate::trial::{self, Trial};
 
 /// Rollouts side by side: each mostly waits for the control plane.
 const ABREAST: usize = 6;
@@ -82,6 +82,7 @@ fn is_thorough() -> bool {
 
 /// Rollouts whose runner dies after 0, 1, 2… writes (in steps), until one does all that it has to do.
 fn die_after_every_write(name: &str, last: Last, step: usize) {
+    let _alone = trial::alone();
     let root = Corner::new(name);
     let next = AtomicUsize::new(0);
     let lived = AtomicBool::new(false);

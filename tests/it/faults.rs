@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::harness::proxy::{Asked, Fate};
 use crate::harness::{Corner, Proxy};
-use crate::trial::Trial;
+use crate::trial::{self, Trial};
 
 /// Rollouts side by side.
 const ABREAST: usize = 5;
@@ -69,6 +69,7 @@ fn survives(root: &Corner, name: &str, what: &str, rule: Rule) -> Trial {
 
 #[test]
 fn whatever_the_apiserver_answers_a_rollout_ends_as_on_a_good_day() {
+    let _alone = trial::alone();
     let root = Corner::new("faults");
     let days = Mutex::new(bad_days().into_iter().enumerate());
     let trials = Mutex::new(Vec::new());

@@ -2,11 +2,19 @@
 //! whatever was done to it.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Corner, Entry};
 use crate::rollouts::assert_all_given_back;
+
+/// Held by a test for as long as it tries rollouts side by side: several such tests at once would starve all the others,
+/// whose time limits are short.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A rollout over three nodes with preflight, cordon and drain.
 pub struct Trial {
