@@ -60,6 +60,9 @@ fn adopt_entry(snapshot: &Snapshot, meta: &Meta, node: &str, mut entry: NodeStat
         NodePhase::Completed | NodePhase::Failed => {
             let reason = finished_reason(&entry);
             entry.reason.get_or_insert_with(|| reason.code().into());
+            // A node that was made anew since then is one that it would not have come back to; our arrival does not, either.
+            let created = snapshot.nodes.get(node).and_then(|node| node.created).map(Time);
+            entry.last_updated = entry.last_updated.max(created);
             if entry.reboot_status.as_deref() == Some(REBOOT_PENDING) {
                 entry.reboot_status = Some(REBOOT_CANCELLED.into());
             }

@@ -114,7 +114,7 @@ fn what_has_ended_stands_what_runs_is_awaited_and_its_cordons_are_given_back() {
     let op = Foreign::nodeop(&corner, "op", json!({"cordon": true, "backoffLimit": 0}));
     op.finished_job("adopt-0", "[succeed]", "Complete");
     op.finished_job("adopt-1", "[fail]", "Failed");
-    op.job("adopt-2", "[slow, 3s]");
+    op.job("adopt-2", "[slow, 15s]");
     op.finished_job("adopt-3", "[succeed]", "Complete");
     for node in ["adopt-0", "adopt-1", "adopt-2", "adopt-3"] {
         op.cordon(node);

@@ -4,6 +4,7 @@
 //! world by a tiny fold ([`story`]), something happens, and the next round decides.
 
 mod expect;
+mod nodes;
 mod properties;
 mod shorthand;
 mod sizes;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::fake::{Log, Seen, fake};
-use crate::plan::{NodeApply, StatusWrite};
+use crate::plan::{NodeApply, StatusWrite, TakeOver};
 use crate::reason::Reason;
 
 fn decision(status: Option<StatusWrite>, steps: Vec<Vec<Action>>) -> Decision {
@@ -68,6 +68,18 @@ async fn a_create_is_a_post_under_our_name() {
     assert_eq!(sent(Action::Create { object }, Mode::DryRun).await.query, ["dryRun=All", "fieldManager=rounds"]);
     let event = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "name": "e", "namespace": "ns" } });
     assert_eq!(sent(Action::Create { object: event }, Mode::Live).await.what, "POST /apis/events.k8s.io/v1/namespaces/ns/events");
+}
+
+#[tokio::test]
+async fn what_the_existing_operator_left_goes_in_one_patch_by_uid_and_version() {
+    let take = TakeOver { node: Reference::new("Node", "", "n1", "u-n1"), resource_version: "7".into(), uncordon: true };
+    let seen = sent(Action::TakeOver(take.clone()), Mode::Live).await;
+    assert_eq!((seen.what.as_str(), seen.types.0.as_str()), ("PATCH /api/v1/nodes/n1", "application/merge-patch+json"));
+    assert_eq!(seen.query, ["fieldManager=rounds"]);
+    let metadata = json!({ "uid": "u-n1", "resourceVersion": "7", "annotations": { "operator.kairos.io/cordoned-by": null } });
+    assert_eq!(seen.body, json!({ "metadata": metadata.clone(), "spec": { "unschedulable": null } }));
+    let mark = TakeOver { uncordon: false, ..take };
+    assert_eq!(sent(Action::TakeOver(mark), Mode::Live).await.body, json!({ "metadata": metadata }));
 }
 
 #[tokio::test]

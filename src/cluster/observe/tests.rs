@@ -126,7 +126,7 @@ fn a_resource_that_cannot_be_read_still_has_a_name() {
     for (spec, status, error) in [
         (json!({ "command": "true" }), Value::Null, "spec.command: invalid type: string"),
         (json!({}), Value::Null, "spec: missing field `command`"),
-        (json!({ "command": ["true"] }), json!({ "phase": "Sideways" }), "status.phase: unknown variant `Sideways`"),
+        (json!({ "command": ["true"] }), json!({ "specHash": "h", "phase": "Sideways" }), "status.phase: unknown variant `Sideways`"),
     ] {
         let unreadable = read(spec, status).unwrap_err();
         assert!(unreadable.error.starts_with(error), "{}", unreadable.error);

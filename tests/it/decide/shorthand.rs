@@ -7,11 +7,13 @@ use rounds::names;
 use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use rounds::nodeop::spec_hash::spec_hash;
 use rounds::settings::Settings;
-use rounds::snapshot::views::{Job, Lease, Node, Pod};
+use rounds::snapshot::views::{Job, Lease, Pod};
 use rounds::snapshot::{Meta, Reference, Resource, Snapshot, Unreadable};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+
+use super::nodes::{node, workload};
 
 /// Times in cases are seconds from here.
 const START: &str = "2026-11-21T12:00:00Z";
@@ -76,7 +78,7 @@ pub fn with_times(value: &mut Value) {
 }
 
 /// `{defaults, fields}` as a typed value; a field that the type does not know is a mistake in the case.
-fn typed<T: DeserializeOwned + serde::Serialize>(mut defaults: Value, mut fields: Value) -> Result<T, String> {
+pub fn typed<T: DeserializeOwned + serde::Serialize>(mut defaults: Value, mut fields: Value) -> Result<T, String> {
     with_times(&mut fields);
     with_times(&mut defaults);
     json_patch::merge(&mut defaults, &fields);
@@ -171,46 +173,6 @@ impl Words {
         }
         Ok(world)
     }
-}
-
-fn node(name: &str, mut fields: Value) -> Result<Node, String> {
-    if let Some(op) = fields.get("held").and_then(Value::as_str).map(str::to_string) {
-        let held = json!({"lock": op, "cordonedBy": op, "unschedulable": true, "cordonManagers": [format!("rounds-{op}-uid")]});
-        let said = fields.take();
-        fields = held;
-        json_patch::merge(&mut fields, &said);
-        fields.as_object_mut().unwrap().remove("held");
-    }
-    if let Some(op) = fields.get("leftBy").and_then(Value::as_str).map(str::to_string) {
-        let mark = json!({"value": format!("default/{op}@{op}-uid"), "manager": names::FOREIGN_MANAGER});
-        let left = json!({"cordonedBy": mark, "unschedulable": true, "cordonManagers": [names::FOREIGN_MANAGER]});
-        let said = fields.take();
-        fields = left;
-        json_patch::merge(&mut fields, &said);
-        fields.as_object_mut().unwrap().remove("leftBy");
-    }
-    for key in ["lock", "cordonedBy"] {
-        if let Some(op) = fields.get(key).and_then(Value::as_str) {
-            fields[key] = json!({"value": format!("default/{op}@{op}-uid"), "manager": format!("rounds-{op}-uid")});
-        }
-    }
-    if let Some(Value::Array(labels)) = fields.get("labels") {
-        let pairs = labels.iter().map(|label| label.as_str().unwrap()).map(|label| label.split_once('=').unwrap_or((label, "")));
-        fields["labels"] = pairs.map(|(key, value)| (key.to_string(), json!(value))).collect::<Map<_, _>>().into();
-    }
-    let defaults =
-        json!({"name": name, "uid": format!("{name}-uid"), "resourceVersion": "1", "ready": true, "bootId": "b1", "created": -86_400});
-    typed(defaults, fields)
-}
-
-fn workload(node: &str, words: &Value) -> Result<Pod, String> {
-    let fields = if let Some(name) = words.as_str() { json!({"name": name}) } else { words.clone() };
-    let name = fields["name"].as_str().ok_or("a pod without a name")?;
-    let defaults = json!({
-        "namespace": "web", "uid": format!("{name}-uid"), "node": node, "phase": "Running", "ready": true,
-        "owner": {"kind": "ReplicaSet", "name": "web", "uid": "rs-uid"},
-    });
-    typed(defaults, fields)
 }
 
 impl World {
