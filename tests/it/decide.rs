@@ -14,8 +14,9 @@ use std::path::Path;
 
 use rounds::decide::decide;
 use rounds::nodeop::api::NodeOpStatus;
-use rounds::plan::{Action, Plan};
+use rounds::plan::{Action, Plan, TakeOver};
 use rounds::snapshot::Snapshot;
+use rounds::snapshot::views::Owner;
 use serde::Deserialize;
 
 use expect::Expect;
@@ -128,6 +129,9 @@ fn rules(snapshot: &Snapshot, plan: &Plan) -> Result<(), String> {
             if !bound {
                 return Err(format!("not bound to a uid: {action:?}"));
             }
+            if let Action::TakeOver(take) = action {
+                takes_only_what_was_left(snapshot, take)?;
+            }
         }
         let Some(resource) = snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid) else { continue };
         let after = status_after(snapshot, plan, &resource.meta.name);
@@ -154,6 +158,21 @@ fn rules(snapshot: &Snapshot, plan: &Plan) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Nobody's cordon but the existing operator's is lifted, and not while it or anything of the operation is at work.
+fn takes_only_what_was_left(snapshot: &Snapshot, take: &TakeOver) -> Result<(), String> {
+    let node = &snapshot.nodes[&take.node.name];
+    let mark = node.cordoned_by.as_ref().filter(|mark| mark.manager == "manager").ok_or("a mark that is not its own is taken")?;
+    let owner = |owner: &Option<Owner>| owner.as_ref().is_some_and(|owner| owner.uid == mark.uid());
+    let busy = snapshot.jobs.iter().any(|job| job.node == node.name && owner(&job.owner) && !job.suspended && !job.is_finished());
+    let persons = node.keep_cordoned && node.unschedulable || take.uncordon && node.cordon_managers != ["manager"];
+    match () {
+        () if snapshot.lease.is_some() => Err("it is at work".into()),
+        () if persons => Err(format!("the cordon of a person on {} is lifted", node.name)),
+        () if busy => Err(format!("{} is uncordoned under a Job", node.name)),
+        () => Ok(()),
+    }
 }
 
 /// Statuses written again and again into a world that does not change come to rest: nothing flaps.

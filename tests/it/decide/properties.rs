@@ -35,7 +35,7 @@ fn at() -> impl Strategy<Value = Time> {
 
 /// A resource's uid, one that is gone among them.
 fn holder() -> impl Strategy<Value = Holder> {
-    (one_of(&["a", "b", "gone"]), one_of(&["ours", "kubectl", ""])).prop_map(|(op, manager)| Holder {
+    (one_of(&["a", "b", "gone"]), one_of(&["ours", "kubectl", "manager", ""])).prop_map(|(op, manager)| Holder {
         value: format!("default/{op}@{op}-uid"),
         manager: manager.replace("ours", &format!("rounds-{op}-uid")),
     })
@@ -43,8 +43,9 @@ fn holder() -> impl Strategy<Value = Holder> {
 
 fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
     let held = (maybe(holder()), maybe(holder()), any::<bool>(), any::<bool>());
-    (any::<[bool; 3]>(), one_of(&["uid", "uid2"]), held, at()).prop_map(
-        move |([there, ready, deleting], uid, (lock, cordoned_by, unschedulable, keep), created)| {
+    let cordons = one_of(&[&[][..], &["manager"], &["kubectl-cordon"], &["kubectl-cordon", "manager"]]);
+    (any::<[bool; 3]>(), one_of(&["uid", "uid2"]), held, at(), cordons).prop_map(
+        move |([there, ready, deleting], uid, (lock, cordoned_by, unschedulable, keep), created, cordons)| {
             there.then(|| Node {
                 name: name.into(),
                 uid: format!("{name}-{uid}"),
@@ -56,6 +57,7 @@ fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
                 cordoned_by,
                 unschedulable,
                 keep_cordoned: keep,
+                cordon_managers: cordons.iter().map(ToString::to_string).collect(),
                 ..Node::default()
             })
         },
@@ -268,7 +270,8 @@ proptest! {
                 // A finished node gets nothing done to it but its release, its retention and its events.
                 if let Some(now) = now && entry.step.is_none() && entry.phase == NodePhase::Completed && now.step.is_none() {
                     for action in actions_on(&plan, uid, node) {
-                        prop_assert!(["unlock ", "delete ", "patch ", "create Event "].iter().any(|good| action.starts_with(good)), "{action}");
+                        let good = ["unlock ", "delete ", "patch ", "create Event ", "uncordon ", "take the existing operator's mark "];
+                        prop_assert!(good.iter().any(|good| action.starts_with(good)), "{action}");
                     }
                 }
             }
