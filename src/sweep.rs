@@ -19,8 +19,11 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
     // What a person wants to keep cordoned stays so, and with the mark that tells why.
     let kept = node.cordoned_by.as_ref().filter(|_| node.keep_cordoned && node.unschedulable);
     let cordon = node.cordoned_by.as_ref().filter(|_| kept.is_none());
-    let left = |holder: &&Holder| is_ours(holder) || snapshot.lease.is_none() && node.foreign_mark() == Some(*holder);
-    let holder = [node.lock.as_ref(), cordon].into_iter().flatten().filter(left).find(|holder| is_gone(snapshot, settings, holder))?;
+    // The existing operator takes no locks: what stands there under its name is not its own.
+    let lock = node.lock.as_ref().filter(|lock| is_ours(lock));
+    let foreign = node.foreign_mark().is_some() && snapshot.lease.is_none();
+    let cordon = cordon.filter(|cordon| foreign || is_ours(cordon));
+    let holder = [lock, cordon].into_iter().flatten().find(|holder| is_gone(snapshot, settings, holder))?;
     let (namespace, _, uid) = holder.parts()?;
     let subject = Reference::new("Node", "", &node.name, &node.uid);
     let mut decision = Decision {
