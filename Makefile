@@ -16,7 +16,7 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 
 .PHONY: test
 test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
-	cargo test --lib --test it --no-fail-fast -- --test-threads $(TEST_THREADS)
+	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 .PHONY: nightly
 nightly: ## the same, and a late write after every single one (`make test` takes every second of those)

@@ -19,7 +19,8 @@ pub mod list;
 pub mod observe;
 pub mod request;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
@@ -38,6 +39,7 @@ pub struct Cluster {
     /// Where the connection's settings came from, for people: a context of a kubeconfig, or the service account.
     pub source: String,
     clock: Arc<Clock>,
+    denied: Arc<Mutex<BTreeSet<String>>>,
     slots: Arc<Semaphore>,
 }
 
@@ -49,8 +51,15 @@ impl Cluster {
             server: String::new(),
             source: String::new(),
             clock: Arc::new(Clock::default()),
+            denied: Arc::default(),
             slots: Arc::new(Semaphore::new(PARALLEL)),
         }
+    }
+
+    /// The permissions that were found to be missing since the round began: what the apiserver said, and the rule to add.
+    /// Some looks are passed over when they are refused; that they were must not go unsaid.
+    pub fn denied(&self) -> Vec<String> {
+        self.denied.lock().map(|denied| denied.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// The namespace of the context, or of the service account.

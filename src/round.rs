@@ -29,6 +29,8 @@ pub struct Round {
     pub plan: Plan,
     /// What became of it.
     pub outcome: Outcome,
+    /// Permissions that were missing, also those whose lack only makes a round see or say less.
+    pub denied: Vec<String>,
 }
 
 impl Round {
@@ -60,6 +62,11 @@ impl Round {
     /// Whether a node is in flight.
     pub fn is_in_flight(&self) -> bool {
         self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
+    }
+
+    /// What keeps the runner from doing its work: a definition of another version, or a missing permission.
+    pub fn not_set_up(&self) -> Option<&str> {
+        self.outcome.not_set_up().or_else(|| self.denied.first().map(String::as_str))
     }
 
     /// Whether the server asked to slow down.
@@ -123,8 +130,9 @@ pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, s
     }
     let plan = decide(&snapshot, settings);
     let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
-    let mut round = Round { snapshot, plan, outcome };
+    let mut round = Round { snapshot, plan, outcome, denied: Vec::new() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
+    round.denied = cluster.denied();
     Ok(round)
 }
 

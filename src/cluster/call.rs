@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::core::Status;
 use serde::de::DeserializeOwned;
 
-use super::Cluster;
+use super::{Cluster, errors};
 
 /// The most that one request may take, its whole answer included.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -106,9 +106,22 @@ impl Clock {
 }
 
 impl Cluster {
-    /// Forgets the time, so that a clock that was wrong once is not believed for ever.
-    pub(super) fn reset_clock(&self) {
+    /// Begins a round: forgets the time, so that a clock that was wrong once is not believed for ever, and which
+    /// permissions were missing.
+    pub(super) fn begin(&self) {
         self.clock.0.store(0, Ordering::Relaxed);
+        if let Ok(mut denied) = self.denied.lock() {
+            denied.clear();
+        }
+    }
+
+    fn note_denial(&self, status: &Status) {
+        if status.code == 403
+            && let Some(denial) = errors::missing_permission(&status.message)
+            && let Ok(mut denied) = self.denied.lock()
+        {
+            denied.insert(denial);
+        }
     }
 
     /// The newest time in the answers since the last reset; our own clock if no answer told any.
@@ -169,7 +182,12 @@ impl Cluster {
                 Err(error) => return Err(self.unanswered(chain(&error))),
             }
         }
-        if head.status.is_success() { Ok(bytes) } else { Err(CallError::Refused(Box::new(refusal(head.status.as_u16(), &bytes)))) }
+        if head.status.is_success() {
+            return Ok(bytes);
+        }
+        let status = refusal(head.status.as_u16(), &bytes);
+        self.note_denial(&status);
+        Err(CallError::Refused(Box::new(status)))
     }
 
     fn unsent(&self, error: &kube::Error) -> CallError {

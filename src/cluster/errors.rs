@@ -102,22 +102,20 @@ fn refused(status: &Status) -> Verdict {
         500 if message.contains("field not declared in schema") => Verdict::NotSetUp(format!(
             "{message} (the installed CustomResourceDefinition is not of this version: rounds crds | kubectl apply --server-side -f -)"
         )),
-        403 => match missing_permission(&message) {
-            Some(rule) => Verdict::NotSetUp(format!("{message} (add to the ClusterRole: {rule})")),
-            None => Verdict::Failed(message),
-        },
+        403 => missing_permission(&message).map_or_else(|| Verdict::Failed(message), Verdict::NotSetUp),
         _ => Verdict::Failed(message),
     }
 }
 
-/// The rule that the RBAC authorizer misses, from its answer `User "u" cannot patch resource "nodes" in API group "" …`.
-/// Other refusals with 403, of quotas or admission, name no verb.
-fn missing_permission(message: &str) -> Option<String> {
+/// What the RBAC authorizer says when it misses a rule, and that rule, from its answer `User "u" cannot patch resource
+/// "nodes" in API group "" …`. Other refusals with 403, of quotas or admission, name no verb.
+pub(super) fn missing_permission(message: &str) -> Option<String> {
     let (_, rest) = message.split_once(" cannot ")?;
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once("\" in API group \"")?;
     let (group, _) = rest.split_once('"')?;
-    Some(format!("{{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}"))
+    let rule = format!("{{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}");
+    Some(format!("{message} (add to the ClusterRole: {rule})"))
 }
 
 /// Whether an invalid write is one whose uid belongs to an object that was replaced. A Job complains about more than the

@@ -34,7 +34,7 @@ use crate::snapshot::{convert, wire};
 pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
     // What is observed is never limited by settings: another namespace's operation may hold a node.
     let _ = settings;
-    cluster.reset_clock();
+    cluster.begin();
     let first = resources::versions(cluster, kinds::NODEOP).await?;
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);

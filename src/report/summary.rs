@@ -62,7 +62,7 @@ impl Tally {
             time: round.snapshot.now,
             settled: round.is_settled(),
             failed: round.is_failed(),
-            not_set_up: round.outcome.not_set_up().map(ToString::to_string),
+            not_set_up: round.not_set_up().map(ToString::to_string),
             warnings: super::status::warnings(round),
             resources,
             outcome: if detailed { json!(round.outcome.actions) } else { Value::Null },

@@ -19,6 +19,7 @@ mod faults;
 mod lifecycle;
 mod mishaps;
 mod overlaps;
+mod privileges;
 mod quiet;
 mod rollouts;
 mod scale;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use super::feed;
 
@@ -31,7 +31,7 @@ impl ControlPlane {
 
     fn start(name: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let dir = std::env::temp_dir().join(format!("rounds-test-{}-{name}", std::process::id()));
+        let dir = folder(name);
         let plane = if Self::is_existing() { Self::existing(dir) } else { Self::built(&root, dir) };
         for (how, what) in [("-k", "crds"), ("-f", "cronjob/rbac/clusterrole.yaml")] {
             let path = root.join(what).to_string_lossy().into_owned();
@@ -41,7 +41,16 @@ impl ControlPlane {
         }
         let established = ["wait", "crd", "--for=condition=Established", "--timeout=30s", "nodeops.operator.kairos.io"];
         assert!(plane.kubectl(&established, None).status.success(), "the CRDs are not established");
+        plane.leave_word();
         plane
+    }
+
+    /// Leaves word of the audit log for the tests that come after this process: `tests/least_privilege.rs`.
+    fn leave_word(&self) {
+        static SO_FAR: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let mut logs = SO_FAR.lock().expect("the list of audit logs");
+        logs.push(self.audit_log.to_string_lossy().into_owned());
+        std::fs::write(audit_logs(), logs.join("\n")).expect("the list of audit logs");
     }
 
     /// Whether the tests use a cluster that is there already.
@@ -100,6 +109,25 @@ impl ControlPlane {
         let token = self.kubectl(&["-n", corner, "create", "token", "runner", "--duration=1h"], None);
         (format!("system:serviceaccount:{corner}:runner"), String::from_utf8_lossy(&token.stdout).trim().to_string())
     }
+}
+
+/// The folder of a control plane of this process. Those that processes before it have left are taken away.
+fn folder(name: &str) -> PathBuf {
+    let all = std::env::temp_dir();
+    for entry in std::fs::read_dir(&all).expect("the folder for temporary files").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix("rounds-test-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
+            // Somebody else may do the same just now.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    all.join(format!("rounds-test-{}-{name}", std::process::id()))
+}
+
+/// Where the audit logs of the last run are listed.
+pub fn audit_logs() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("audit-logs")
 }
 
 fn run(mut command: Command) -> String {

@@ -200,12 +200,6 @@ impl Corner {
         assert!(output.status.success(), "apply failed: {}\n{object:#}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Replaces an object that the test's set-up made.
-    pub fn replace(&self, object: &Value) {
-        let output = self.kubectl_with(&["replace", "-f", "-"], Some(&object.to_string()));
-        assert!(output.status.success(), "replace failed: {}\n{object:#}", String::from_utf8_lossy(&output.stderr));
-    }
-
     /// An object; null if there is none.
     pub fn get(&self, kind: &str, name: &str) -> Value {
         let output = self.kubectl_with(&["-n", &self.name, "get", kind, name, "-o", "json"], None);
