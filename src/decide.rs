@@ -18,8 +18,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
 
     let mut others = Others::default();
     for resource in &resources {
-        let holder = (resource.meta.uid.clone(), resource.meta.path());
-        others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node.clone(), holder.clone())));
+        others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node.as_str(), &resource.meta)));
     }
 
     let mut allowance = Allowance::new();

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::reason::Reason;
 use crate::snapshot::Reference;
@@ -74,9 +76,38 @@ pub struct StatusWrite {
     /// The resourceVersion that must still be the present one.
     pub resource_version: String,
     /// The status before.
-    pub before: Value,
+    pub before: Document,
     /// The whole status to apply.
-    pub status: Value,
+    pub status: Document,
+}
+
+/// A JSON document, kept as its text: to write that of ten thousand nodes takes a millisecond or two, and to make a tree
+/// of it ten times as long.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Document(Box<RawValue>);
+
+impl Document {
+    /// The document of a value; `null` for one that JSON cannot express.
+    pub fn of(value: &impl Serialize) -> Self {
+        Self(serde_json::value::to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
+    /// The document read as a value; None if it is not one of this type.
+    pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    /// The document as a tree.
+    pub fn tree(&self) -> Value {
+        self.read().unwrap_or_default()
+    }
+}
+
+impl PartialEq for Document {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// One write.

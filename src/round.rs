@@ -138,7 +138,7 @@ pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, s
 
 /// The status of a NodeOp as it stands after a decision: what the decision wants to write, or what is there.
 pub fn status_after(snapshot: &Snapshot, decision: &Decision) -> NodeOpStatus {
-    let written = decision.status.as_ref().and_then(|write| serde_json::from_value(write.status.clone()).ok());
+    let written = decision.status.as_ref().and_then(|write| write.status.read());
     let present = || snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid).map(|r| r.status.clone());
     written.or_else(present).unwrap_or_default()
 }

@@ -2,13 +2,14 @@
 
 use http::Request;
 use kube::core::params::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::call::CallError;
 use super::evict;
 use super::kinds::{self, Kind};
 use crate::names;
-use crate::plan::{Action, NodeApply, StatusWrite, TakeOver};
+use crate::plan::{Action, Document, NodeApply, StatusWrite, TakeOver};
 use crate::snapshot::Reference;
 
 /// The request for one action.
@@ -36,15 +37,25 @@ pub fn status(write: &StatusWrite, dry_run: bool) -> Result<Request<Vec<u8>>, Ca
     if write.resource_version.is_empty() {
         return Err(CallError::Unsent("a status needs the resourceVersion that it was decided on".into()));
     }
-    let body = json!({
-        "apiVersion": write.api_version,
-        "kind": write.of.kind,
-        "metadata": { "name": write.of.name, "namespace": write.of.namespace, "resourceVersion": write.resource_version },
-        "status": write.status,
-    });
+    let body = StatusBody {
+        api_version: &write.api_version,
+        kind: &write.of.kind,
+        metadata: json!({ "name": write.of.name, "namespace": write.of.namespace, "resourceVersion": write.resource_version }),
+        status: &write.status,
+    };
     let params = PatchParams { dry_run, ..PatchParams::apply(names::STATUS_MANAGER).force() };
     let at = kube::core::Request::new(kind.path(&write.of.namespace));
     Ok(at.patch_subresource("status", &write.of.name, &params, &Patch::Apply(body))?)
+}
+
+/// A resource with nothing but a status; the document goes out as it is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: Value,
+    status: &'a Document,
 }
 
 fn create(object: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {

@@ -3,12 +3,14 @@
 //! A status without our hash is its work. It counts as having run the present spec: what has ended stands as recorded,
 //! what runs is awaited, and only what it had merely begun (a preflight, which changes nothing) is begun again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::api::{NodePhase, NodeStatus, NodeStep, Phase};
+use super::runs::Entries;
 use crate::reason::Reason;
 use crate::snapshot::views::Job;
 use crate::snapshot::{Meta, Snapshot};
@@ -21,20 +23,24 @@ pub const REBOOT_CANCELLED: &str = "cancelled";
 pub const REBOOT_COMPLETED: &str = "completed";
 
 /// The entries of a status of the existing operator, as they count for us.
-pub fn adopt(snapshot: &Snapshot, meta: &Meta, entries: &BTreeMap<String, NodeStatus>) -> BTreeMap<String, NodeStatus> {
-    let mut adopted: BTreeMap<String, NodeStatus> =
-        entries.iter().filter_map(|(node, entry)| Some((node.clone(), adopt_entry(snapshot, meta, node, entry.clone())?))).collect();
+pub fn adopt<'a>(snapshot: &'a Snapshot, meta: &Meta, entries: &'a BTreeMap<String, NodeStatus>) -> Entries<'a> {
+    let by_name: BTreeMap<&str, &Job> = jobs(snapshot, meta).map(|job| (job.name.as_str(), job)).collect();
+    let adopt = |(node, entry): (&'a String, &NodeStatus)| {
+        let job = entry.job_name.as_deref().and_then(|name| by_name.get(name).copied());
+        Some((node.as_str(), Cow::Owned(adopt_entry(snapshot, node, entry.clone(), job)?)))
+    };
+    let mut adopted: Entries<'a> = entries.iter().filter_map(adopt).collect();
     // It makes the Job before it writes the status: one that was killed in between has a Job that no status names.
-    let mut unnamed: Vec<&Job> = jobs(snapshot, meta).filter(|job| !adopted.contains_key(&job.node)).collect();
+    let mut unnamed: Vec<&Job> = jobs(snapshot, meta).filter(|job| !adopted.contains_key(job.node.as_str())).collect();
     unnamed.sort_by_key(|job| (!job.is_finished(), job.created, &job.name));
     for job in unnamed {
-        adopted.insert(job.node.clone(), awaited(snapshot, &job.node, job_entry(job), Some(job)));
+        adopted.insert(&job.node, Cow::Owned(awaited(snapshot, &job.node, job_entry(job), Some(job))));
     }
     adopted
 }
 
 /// The Jobs that the existing operator has made for a resource: ours carry the number of their run.
-pub fn jobs<'a>(snapshot: &'a Snapshot, meta: &'a Meta) -> impl Iterator<Item = &'a Job> {
+pub fn jobs<'a>(snapshot: &'a Snapshot, meta: &Meta) -> impl Iterator<Item = &'a Job> {
     let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
     snapshot.jobs.iter().filter(owned).filter(|job| job.run.is_none())
 }
@@ -48,9 +54,8 @@ pub fn is_in_flight(entry: &NodeStatus) -> bool {
     }
 }
 
-fn adopt_entry(snapshot: &Snapshot, meta: &Meta, node: &str, mut entry: NodeStatus) -> Option<NodeStatus> {
+fn adopt_entry(snapshot: &Snapshot, node: &str, mut entry: NodeStatus, job: Option<&Job>) -> Option<NodeStatus> {
     entry.job_name = entry.job_name.filter(|name| !name.is_empty());
-    let job = jobs(snapshot, meta).find(|job| Some(&job.name) == entry.job_name.as_ref());
     match entry.phase {
         NodePhase::Completed if is_in_flight(&entry) => {
             let mut entry = awaited(snapshot, node, entry, job);

@@ -1,8 +1,7 @@
 //! What a NodeOp needs now: its new status, and the steps that this status permits.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-use serde_json::json;
 
 use super::advance::advance;
 use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
@@ -12,10 +11,11 @@ use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
 use super::pending::{self, Others};
 use super::place::Advance;
+use super::runs::Entries;
 use super::status::Parts;
 use super::{events, order, release, retention, runs};
 use crate::names::FOREIGN_FINALIZER;
-use crate::plan::{Decision, NodeReason, StatusWrite, Step};
+use crate::plan::{Decision, Document, NodeReason, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub fn decide<'a>(
     snapshot: &'a Snapshot,
     settings: &'a Settings,
     resource: &'a Resource<NodeOpSpec, NodeOpStatus>,
-    others: &mut Others,
+    others: &mut Others<'a>,
     allowance: &mut Allowance<'a>,
 ) -> Decision {
     let Resource { meta, spec, status } = resource;
@@ -59,25 +59,25 @@ pub fn decide<'a>(
 
 /// What the entries, steps and reasons become in this round.
 #[derive(Default)]
-struct Next {
-    entries: BTreeMap<String, NodeStatus>,
+struct Next<'a> {
+    entries: Entries<'a>,
     steps: Vec<Step>,
-    reasons: BTreeMap<String, NodeReason>,
-    waiting: BTreeMap<String, NodeReason>,
+    reasons: BTreeMap<&'a str, NodeReason>,
+    waiting: BTreeMap<&'a str, NodeReason>,
 }
 
 /// Every node in flight takes its next step; finished ones stay finished.
-fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next {
+fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
     let mut next = Next::default();
     for (name, entry) in &op.run.entries {
         if entry.step.is_none() {
             if entry.is_finished() {
-                next.reasons.insert(name.clone(), finished_reason(entry));
+                next.reasons.insert(name, finished_reason(entry));
             }
-            next.entries.insert(name.clone(), entry.clone());
+            next.entries.insert(name, entry.clone());
             continue;
         }
-        next.fly(name.clone(), advance(op, name, entry, allowance));
+        next.fly(name, advance(op, name, entry, allowance));
     }
     next
 }
@@ -93,12 +93,12 @@ fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
     targets
 }
 
-impl Next {
+impl<'a> Next<'a> {
     /// What a node's step makes of its entry.
-    fn fly(&mut self, name: String, advance: Advance) {
+    fn fly(&mut self, name: &'a str, advance: Advance) {
         self.steps.extend(advance.steps);
         if let Some(entry) = advance.entry {
-            self.entries.insert(name.clone(), entry);
+            self.entries.insert(name, Cow::Owned(entry));
             self.reasons.insert(name, advance.reason);
         } else {
             self.waiting.insert(name, advance.reason);
@@ -106,43 +106,43 @@ impl Next {
     }
 
     /// Takes nodes that are neither in flight nor done.
-    fn take(&mut self, op: &Operation<'_>, targets: &[&Node], others: &mut Others) {
+    fn take(&mut self, op: &Operation<'a>, targets: &[&'a Node], others: &mut Others<'a>) {
         let dropped = std::mem::take(&mut self.waiting);
         let once = op.rollout.run_policy == Some(RunPolicy::Once);
-        let open = |node: &&&Node| self.entries.get(&node.name).is_none_or(|entry| entry.step.is_none() && !entry.is_finished());
-        let waiting: Vec<&Node> = targets.iter().filter(open).copied().collect();
+        let open = |node: &&&Node| self.entries.get(node.name.as_str()).is_none_or(|entry| entry.step.is_none() && !entry.is_finished());
+        let waiting: Vec<&'a Node> = targets.iter().filter(open).copied().collect();
         // A claim that was dropped in this round is not taken again in the same: its lock is still on.
-        let (held, free): (Vec<&Node>, Vec<&Node>) = waiting.into_iter().partition(|node| dropped.contains_key(&node.name));
+        let (held, free): (Vec<&'a Node>, Vec<&'a Node>) = waiting.into_iter().partition(|node| dropped.contains_key(node.name.as_str()));
         let pending = pending::take(op, &free, others);
         self.waiting = pending.waiting;
         // A claim takes its first step in the same round; what that step makes of it is what is recorded.
         for (name, claim) in pending.claims {
-            let advance = advance(op, &name, &claim, &mut Allowance::new());
+            let advance = advance(op, name, &claim, &mut Allowance::new());
             self.fly(name, advance);
         }
         for node in held {
-            self.waiting.extend(dropped.get(&node.name).map(|reason| (node.name.clone(), reason.clone())));
+            self.waiting.extend(dropped.get(node.name.as_str()).map(|reason| (node.name.as_str(), reason.clone())));
         }
         if once {
             for name in self.waiting.keys() {
                 let entry = NodeStatus { phase: NodePhase::Pending, ..NodeStatus::default() };
-                self.entries.entry(name.clone()).or_insert(entry);
+                self.entries.entry(name).or_insert(Cow::Owned(entry));
             }
         }
-        self.reasons.extend(self.waiting.iter().map(|(name, reason)| (name.clone(), reason.clone())));
-        self.reasons.extend(dropped.into_iter().filter(|(name, _)| !self.entries.contains_key(name)));
+        let undecided = |name: &str| !self.entries.contains_key(name) && !self.waiting.contains_key(name);
+        self.reasons.extend(dropped.into_iter().filter(|(name, _)| undecided(name)));
     }
 
     /// Releases, retention and events: what follows from the entries as they will stand.
     fn follow_up(&mut self, op: &Operation<'_>, before: &NodeOpStatus) {
         let held = op.snapshot.nodes.values().filter(|node| op.locks(node) || op.has_cordoned(node));
-        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(&node.name))));
+        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(node.name.as_str()).map(Cow::as_ref))));
         self.steps.extend(retention::steps(op, &self.entries));
         if op.run.adopted {
             return;
         }
         for (name, entry) in &self.entries {
-            self.steps.extend(events::steps(op, name, before.node_statuses.get(name), entry, self.entries.len()));
+            self.steps.extend(events::steps(op, name, before.node_statuses.get(*name), entry, self.entries.len()));
         }
     }
 }
@@ -163,12 +163,14 @@ fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: 
     // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
     let looks_only = op.snapshot.older.contains(DEFINITION);
     let steps = if looks_only { Vec::new() } else { next.steps };
+    let mut reasons = next.reasons;
+    reasons.extend(next.waiting);
     let status = (after != *before && !looks_only).then(|| StatusWrite {
         api_version: API_VERSION.into(),
         of: subject.clone(),
         resource_version: op.meta.resource_version.clone(),
-        before: json!(before),
-        status: json!(after),
+        before: Document::of(before),
+        status: Document::of(&after),
     });
     Decision {
         subject,
@@ -178,7 +180,7 @@ fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: 
         failed: summary.failed,
         status,
         steps,
-        nodes: next.reasons,
+        nodes: reasons.into_iter().map(|(name, reason)| (name.to_string(), reason)).collect(),
     }
 }
 

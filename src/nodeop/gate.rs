@@ -1,9 +1,7 @@
 //! Why an operation starts nothing new: it cannot be carried out, is suspended, outside its windows, or stopped.
 
-use std::collections::BTreeMap;
-
-use super::api::{DEFINITION, NodeOpSpec, NodePhase, NodeStatus};
-use super::runs::Run;
+use super::api::{DEFINITION, NodeOpSpec, NodePhase};
+use super::runs::{Entries, Run};
 use crate::crds;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -21,7 +19,7 @@ pub struct Gate {
 }
 
 /// The first closed gate.
-pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, entries: &BTreeMap<String, NodeStatus>, run: &Run) -> Option<Gate> {
+pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, entries: &Entries<'_>, run: &Run<'_>) -> Option<Gate> {
     if snapshot.older.contains(DEFINITION) {
         let message =
             format!("the installed CustomResourceDefinition {DEFINITION} is an older one; install this version's: {}", crds::INSTALL);

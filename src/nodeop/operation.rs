@@ -29,7 +29,7 @@ pub struct Operation<'a> {
     /// Its rollout block, defaults filled in.
     pub rollout: Rollout,
     /// The present run.
-    pub run: Run,
+    pub run: Run<'a>,
     /// Why nothing new may start, if so.
     pub gate: Option<NodeReason>,
     /// The value of a lock held by this operation.
@@ -43,7 +43,7 @@ pub struct Operation<'a> {
 
 impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
-    pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run) -> Self {
+    pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run<'a>) -> Self {
         let mut jobs: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
@@ -152,7 +152,7 @@ impl<'a> Operation<'a> {
     /// What is left of a node that is no more (its pods stay until the pod garbage collector comes by) takes no slot. A node
     /// whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
     pub fn in_flight(&self) -> BTreeSet<&str> {
-        let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| node.as_str());
+        let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| *node);
         let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
         let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
         let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));

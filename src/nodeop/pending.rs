@@ -8,6 +8,7 @@ use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
+use crate::snapshot::Meta;
 use crate::snapshot::views::Node;
 
 /// Most nodes that one operation has in flight at a time, whatever its concurrency: each holds uids in the status.
@@ -15,24 +16,24 @@ pub const WAVE: usize = 2000;
 
 /// What the operations before this one in the round have, or want.
 #[derive(Debug, Default)]
-pub struct Others {
-    /// Nodes in flight, with the uid and path of the operation.
-    pub in_flight: BTreeMap<String, (String, String)>,
-    /// Nodes that an older operation is going to take, with its path.
-    pub wanted: BTreeMap<String, String>,
+pub struct Others<'a> {
+    /// Nodes in flight, with the operation that has them.
+    pub in_flight: BTreeMap<&'a str, &'a Meta>,
+    /// Nodes that an older operation is going to take, with that operation.
+    pub wanted: BTreeMap<&'a str, &'a Meta>,
 }
 
 /// Which of the waiting nodes are taken, and a reason for each of the others.
 #[derive(Debug, Default)]
-pub struct Pending {
+pub struct Pending<'a> {
     /// New claims.
-    pub claims: BTreeMap<String, NodeStatus>,
+    pub claims: BTreeMap<&'a str, NodeStatus>,
     /// Why the others wait.
-    pub waiting: BTreeMap<String, NodeReason>,
+    pub waiting: BTreeMap<&'a str, NodeReason>,
 }
 
 /// Takes nodes in order while slots are free.
-pub fn take(op: &Operation<'_>, nodes: &[&Node], others: &mut Others) -> Pending {
+pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>) -> Pending<'a> {
     let in_flight: BTreeSet<&str> = op.in_flight();
     let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(WAVE).min(WAVE);
     let mut free = limit.saturating_sub(in_flight.len());
@@ -40,17 +41,17 @@ pub fn take(op: &Operation<'_>, nodes: &[&Node], others: &mut Others) -> Pending
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         if let Some(reason) = obstacle {
-            pending.waiting.insert(node.name.clone(), reason);
+            pending.waiting.insert(&node.name, reason);
             continue;
         }
-        others.wanted.entry(node.name.clone()).or_insert_with(|| op.meta.path());
+        others.wanted.entry(&node.name).or_insert(op.meta);
         if free == 0 {
             let message = format!("{} of {limit} slots are taken", in_flight.len() + pending.claims.len());
-            pending.waiting.insert(node.name.clone(), NodeReason { reason: Reason::WaitingForSlot, message });
+            pending.waiting.insert(&node.name, NodeReason { reason: Reason::WaitingForSlot, message });
             continue;
         }
         free -= 1;
-        pending.claims.insert(node.name.clone(), claim(op, node));
+        pending.claims.insert(&node.name, claim(op, node));
     }
     pending
 }
@@ -115,10 +116,8 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
 }
 
 /// Another operation is on the node, or goes first.
-fn other(op: &Operation<'_>, node: &Node, others: &Others) -> Option<NodeReason> {
-    if let Some((_, path)) = others.in_flight.get(&node.name).filter(|(uid, _)| *uid != op.meta.uid) {
-        return Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} goes first") });
-    }
-    let path = others.wanted.get(&node.name)?;
-    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{path} goes first") })
+fn other(op: &Operation<'_>, node: &Node, others: &Others<'_>) -> Option<NodeReason> {
+    let there = others.in_flight.get(node.name.as_str()).filter(|other| other.uid != op.meta.uid);
+    let first = there.or_else(|| others.wanted.get(node.name.as_str()))?;
+    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{} goes first", first.path()) })
 }

@@ -1,13 +1,14 @@
 //! What becomes of Jobs and preflight Pods that are done with: they stay as the record until something newer takes their
 //! place, or for as long as the user said.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde_json::json;
 
 use super::api::{NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::rebooting::is_reboot;
+use super::runs::Entries;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
@@ -15,11 +16,11 @@ use crate::snapshot::Reference;
 use crate::snapshot::views::{Job, Pod};
 
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
-pub fn steps(op: &Operation<'_>, entries: &BTreeMap<String, NodeStatus>) -> Vec<Step> {
-    let jobs = op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(&job.node)));
+pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
+    let jobs = op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(Cow::as_ref)));
     let pods = op.pods().filter(|pod| pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
     let pods = pods.filter_map(|pod| {
-        let running = entries.get(&pod.node).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));
+        let running = entries.get(pod.node.as_str()).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));
         (!running).then(|| {
             let what = Reference::new("Pod", &pod.namespace, &pod.name, &pod.uid);
             let delete = Action::Delete { what, resource_version: None, grace_seconds: Some(0) };
@@ -31,9 +32,9 @@ pub fn steps(op: &Operation<'_>, entries: &BTreeMap<String, NodeStatus>) -> Vec<
 
 /// Pods of the existing operator that wait to reboot a node where nothing is awaited any more: they would wait for ever,
 /// and reboot it whenever they find what they look for.
-fn reboots<'o>(op: &'o Operation<'_>, entries: &'o BTreeMap<String, NodeStatus>) -> impl Iterator<Item = Step> + 'o {
+fn reboots<'o>(op: &'o Operation<'_>, entries: &'o Entries<'_>) -> impl Iterator<Item = Step> + 'o {
     let awaited = |pod: &Pod| {
-        let step = entries.get(&pod.node).and_then(|entry| entry.step);
+        let step = entries.get(pod.node.as_str()).and_then(|entry| entry.step);
         matches!(step, Some(NodeStep::Running | NodeStep::Rebooting)) || op.has_live_job(&pod.node)
     };
     let waiting = op.pods().filter(|pod| is_reboot(pod) && !pod.is_terminal() && pod.deleted.is_none());

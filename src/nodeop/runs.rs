@@ -1,5 +1,6 @@
 //! Which run of an operation this is: edits, tokens, and what the existing operator has done before us.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -13,7 +14,7 @@ use crate::snapshot::{Meta, Snapshot, views::Node};
 
 /// The run that the present spec and tokens ask for, and the entries that still count in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Run {
+pub struct Run<'a> {
     /// Counter: every start, edit, re-run and retry has a number of its own.
     pub number: i64,
     /// The run in which the present spec was first executed: a result of an older one does not count any more.
@@ -31,11 +32,14 @@ pub struct Run {
     /// Whether the status was written by the existing operator.
     pub adopted: bool,
     /// The entries of the status that still count.
-    pub entries: BTreeMap<String, NodeStatus>,
+    pub entries: Entries<'a>,
 }
 
+/// Entries by node: those of the status as they stand there, until something changes them.
+pub type Entries<'a> = BTreeMap<&'a str, Cow<'a, NodeStatus>>;
+
 /// Compares the spec and the tokens with what the status has recorded.
-pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &NodeOpStatus) -> Run {
+pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &'a NodeOpStatus) -> Run<'a> {
     let token = |key: &str| meta.annotations.get(key).filter(|token| !token.is_empty()).cloned();
     let mut run = Run {
         number: status.run.unwrap_or(1),
@@ -46,13 +50,13 @@ pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &Nod
         started_at: status.started_at.clone().unwrap_or(Time(snapshot.now)),
         is_new: false,
         adopted: false,
-        entries: status.node_statuses.clone(),
+        entries: status.node_statuses.iter().map(|(node, entry)| (node.as_str(), Cow::Borrowed(entry))).collect(),
     };
     if status.spec_hash.is_none() {
         run.is_new = true;
         run.adopted = status.phase.is_some() || !run.entries.is_empty() || adopt::jobs(snapshot, meta).next().is_some();
         if run.adopted {
-            run.entries = adopt::adopt(snapshot, meta, &run.entries);
+            run.entries = adopt::adopt(snapshot, meta, &status.node_statuses);
         }
         return run;
     }
@@ -67,16 +71,16 @@ pub fn current(snapshot: &Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &Nod
         run.entries.retain(|_, entry| !(entry.is_finished() && entry.phase == NodePhase::Failed));
         // One that has failed and still holds its node counts no more, either: it is dropped when the node is free.
         for entry in run.entries.values_mut().filter(|entry| entry.phase == NodePhase::Failed) {
-            entry.run = Some(0);
+            entry.to_mut().run = Some(0);
         }
     }
     if policy == RunPolicy::OnChange {
-        run.entries.retain(|name, entry| !is_recreated(entry, snapshot.nodes.get(name), status.started_at.as_ref()));
+        run.entries.retain(|name, entry| !is_recreated(entry, snapshot.nodes.get(*name), status.started_at.as_ref()));
     }
     run
 }
 
-impl Run {
+impl Run<'_> {
     fn begin(&mut self, snapshot: &Snapshot) {
         self.number += 1;
         self.started_at = Time(snapshot.now);
@@ -117,8 +121,9 @@ mod tests {
         }))
         .unwrap();
         let annotations = BTreeMap::from([(names::ANNOTATION_RETRY_FAILED.to_string(), "again".to_string())]);
-        let run = current(&Snapshot::default(), &Meta { annotations, ..Meta::default() }, &spec, &status);
-        assert_eq!(run.entries.keys().collect::<Vec<_>>(), ["done", "held", "runs"]);
+        let snapshot = Snapshot::default();
+        let run = current(&snapshot, &Meta { annotations, ..Meta::default() }, &spec, &status);
+        assert_eq!(run.entries.keys().copied().collect::<Vec<_>>(), ["done", "held", "runs"]);
         assert!(run.is_outdated(&run.entries["held"]) && !run.is_outdated(&run.entries["runs"]) && !run.is_outdated(&run.entries["done"]));
         assert_eq!((run.number, run.spec_run), (2, 1));
     }

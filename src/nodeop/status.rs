@@ -1,5 +1,6 @@
 //! The status of a NodeOp: phase, counts, conditions and one sentence, from its nodes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -7,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
 use super::gate::Gate;
 use super::operation::Operation;
+use super::runs::Entries;
 use crate::names;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -26,9 +28,9 @@ pub struct Parts<'p, 'a> {
     /// The nodes that the operation targets.
     pub targets: &'p [&'a Node],
     /// The entries as they will stand.
-    pub entries: &'p BTreeMap<String, NodeStatus>,
+    pub entries: &'p Entries<'a>,
     /// Why the other nodes wait.
-    pub waiting: &'p BTreeMap<String, NodeReason>,
+    pub waiting: &'p BTreeMap<&'a str, NodeReason>,
     /// Why nothing new starts, if so.
     pub gate: Option<&'p Gate>,
     /// The status as it stands.
@@ -162,7 +164,7 @@ impl Parts<'_, '_> {
 
     /// The first node that waits, in the order in which nodes are taken.
     fn first_waiting(&self) -> Option<&NodeReason> {
-        self.targets.iter().find_map(|node| self.waiting.get(&node.name))
+        self.targets.iter().find_map(|node| self.waiting.get(node.name.as_str()))
     }
 
     fn failed_nodes(&self) -> String {
@@ -180,7 +182,8 @@ impl Parts<'_, '_> {
 
     /// The column "Now".
     fn current(&self, summary: &Summary) -> Option<String> {
-        let mut flying: Vec<(&String, &NodeStatus)> = self.entries.iter().filter(|(_, entry)| entry.step.is_some()).collect();
+        let flying = self.entries.iter().filter(|(_, entry)| entry.step.is_some());
+        let mut flying: Vec<(&str, &NodeStatus)> = flying.map(|(name, entry)| (*name, entry.as_ref())).collect();
         flying.sort_by_key(|(name, entry)| (entry.reason.as_deref() == Some(Reason::Releasing.code()), *name));
         let Some((name, entry)) = flying.first() else {
             return (!summary.settled || summary.failed).then(|| summary.reason.to_string());
@@ -209,13 +212,14 @@ impl Parts<'_, '_> {
 
     fn compacted(&self) -> BTreeMap<String, NodeStatus> {
         if self.entries.len() < COMPACT_FROM {
-            return self.entries.clone();
+            return self.entries.iter().map(|(name, entry)| ((*name).to_string(), entry.clone().into_owned())).collect();
         }
         let started = self.op.run.started_at.0;
         let old = |name: &str| self.op.snapshot.nodes.get(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
         let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
-        let compact = |(name, entry): (&String, &NodeStatus)| {
+        let compact = |(name, entry): (&&str, &Cow<'_, NodeStatus>)| {
+            let entry: &NodeStatus = entry;
             let entry = match (entry.step, entry.phase) {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
                 (None, NodePhase::Failed) => NodeStatus {
@@ -232,7 +236,7 @@ impl Parts<'_, '_> {
                 (Some(_), _) => in_flight(entry, None),
                 _ => entry.clone(),
             };
-            (name.clone(), entry)
+            ((*name).to_string(), entry)
         };
         self.entries.iter().map(compact).collect()
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use crate::plan::{Action, Decision, NodeApply, NodeReason, Plan, StatusWrite, Step};
+use crate::plan::{Action, Decision, Document, NodeApply, NodeReason, Plan, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::round::Round;
 use crate::snapshot::views::{Holder, Job, Node};
@@ -57,8 +57,8 @@ pub fn planned() -> Round {
             api_version: "operator.kairos.io/v1alpha1".into(),
             of: subject,
             resource_version: "7".into(),
-            before,
-            status: after,
+            before: Document::of(&before),
+            status: Document::of(&after),
         }),
         steps: vec![Step {
             subject: n2,

@@ -94,7 +94,7 @@ fn status(write: &StatusWrite) -> Change {
         let metadata = json!({"namespace": write.of.namespace, "name": write.of.name});
         json!({"apiVersion": write.api_version, "kind": write.of.kind, "metadata": metadata, "status": status})
     };
-    Change { verb: Verb::Update, object: write.of.clone(), before: whole(&write.before), after: whole(&write.status) }
+    Change { verb: Verb::Update, object: write.of.clone(), before: whole(&write.before.tree()), after: whole(&write.status.tree()) }
 }
 
 fn change(snapshot: &Snapshot, action: &Action) -> Change {

@@ -45,7 +45,7 @@ fn decision(decision: &Decision) -> String {
     let mut text = format!("{title}: {}\n  {}\n", Tone::of_decision(decision).paint(decision.reason.code()), decision.message);
     if let Some(write) = &decision.status {
         let _ = writeln!(text, "  Status");
-        for line in status_changes(&write.before, &write.status) {
+        for line in status_changes(&write.before.tree(), &write.status.tree()) {
             let _ = writeln!(text, "    {line}");
         }
     }

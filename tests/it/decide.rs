@@ -194,7 +194,7 @@ fn status_after(snapshot: &Snapshot, plan: &Plan, op: &str) -> NodeOpStatus {
     let resource = snapshot.nodeops.iter().find(|resource| resource.meta.name == op).expect("no such NodeOp in the case");
     let decision = plan.decisions.iter().find(|decision| decision.subject.uid == resource.meta.uid);
     match decision.and_then(|decision| decision.status.as_ref()) {
-        Some(write) => serde_json::from_value(write.status.clone()).expect("a status that is not one"),
+        Some(write) => write.status.read().expect("a status that is not one"),
         None => resource.status.clone(),
     }
 }

@@ -111,7 +111,7 @@ pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
     for write in plan.decisions.iter().filter_map(|decision| decision.status.as_ref()) {
         let resource = snapshot.nodeops.iter_mut().find(|resource| resource.meta.uid == write.of.uid).unwrap();
         assert_eq!(resource.meta.resource_version, write.resource_version);
-        resource.status = serde_json::from_value(write.status.clone()).unwrap();
+        resource.status = write.status.read().unwrap();
         bump(&mut resource.meta.resource_version);
     }
 }

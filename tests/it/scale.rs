@@ -5,7 +5,7 @@ use rounds::cluster::apply::{Mode, apply};
 use rounds::cluster::connect::Connection;
 use rounds::decide::decide;
 use rounds::outcome::Verdict;
-use rounds::plan::StatusWrite;
+use rounds::plan::{Document, StatusWrite};
 use rounds::settings::Settings;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn ten_thousand_nodes_at_the_worst_moment_are_stored_in_less_than_a_mebibyte() {
         let mut plan = decide(&snapshot, &Settings::default());
         plan.decisions.retain(|decision| decision.subject.namespace == corner.name);
         let write: &mut StatusWrite = plan.decisions[0].status.as_mut().unwrap();
-        write.status = status.clone();
+        write.status = Document::of(&status);
         plan.decisions[0].steps.clear();
         let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
         assert_eq!(outcome.actions[0].verdict, Verdict::Done);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::fake::{Log, Seen, fake};
-use crate::plan::{NodeApply, StatusWrite, TakeOver};
+use crate::plan::{Document, NodeApply, StatusWrite, TakeOver};
 use crate::reason::Reason;
 
 fn decision(status: Option<StatusWrite>, steps: Vec<Vec<Action>>) -> Decision {
@@ -27,8 +27,8 @@ fn status() -> StatusWrite {
         api_version: "operator.kairos.io/v1alpha1".into(),
         of: Reference::new("NodeOp", "ns", "op", "u1"),
         resource_version: "42".into(),
-        before: Value::Null,
-        status: json!({ "phase": "Running" }),
+        before: Document::of(&()),
+        status: Document::of(&json!({ "phase": "Running" })),
     }
 }
 
