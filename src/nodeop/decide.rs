@@ -68,15 +68,15 @@ struct Next<'a> {
 
 /// Every node in flight takes its next step; finished ones stay finished.
 fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
-    let mut next = Next::default();
-    for (name, entry) in &op.run.entries {
-        if entry.step.is_none() {
-            if entry.is_finished() {
-                next.reasons.insert(name, finished_reason(entry));
-            }
-            next.entries.insert(name, entry.clone());
-            continue;
-        }
+    // In the order of their names already, so that whole maps are made of them at once.
+    let resting = op.run.entries.iter().filter(|(_, entry)| entry.step.is_none());
+    let finished = resting.clone().filter(|(_, entry)| entry.is_finished());
+    let mut next = Next {
+        entries: resting.map(|(name, entry)| (*name, entry.clone())).collect(),
+        reasons: finished.map(|(name, entry)| (*name, finished_reason(entry))).collect(),
+        ..Next::default()
+    };
+    for (name, entry) in op.run.entries.iter().filter(|(_, entry)| entry.step.is_some()) {
         next.fly(name, advance(op, name, entry, allowance));
     }
     next
@@ -141,7 +141,9 @@ impl<'a> Next<'a> {
         if op.run.adopted {
             return;
         }
-        for (name, entry) in &self.entries {
+        // What stands as it stood is no event.
+        let changed = self.entries.iter().filter(|(_, entry)| matches!(entry, Cow::Owned(_)));
+        for (name, entry) in changed {
             self.steps.extend(events::steps(op, name, before.node_statuses.get(*name), entry, self.entries.len()));
         }
     }

@@ -1,5 +1,6 @@
 //! One NodeOp in one round: what the decisions about its nodes read.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -37,7 +38,7 @@ pub struct Operation<'a> {
     /// The field manager of what it applies to nodes.
     manager: String,
     jobs: BTreeMap<&'a str, Vec<&'a Job>>,
-    jobs_by_name: HashMap<&'a str, &'a Job>,
+    jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
     pods: BTreeMap<&'a str, Vec<&'a Pod>>,
 }
 
@@ -59,7 +60,6 @@ impl<'a> Operation<'a> {
         for pod in pods_of_ours {
             pods.entry(&pod.node).or_default().push(pod);
         }
-        let here = snapshot.jobs.iter().filter(|job| job.namespace == meta.namespace);
         Self {
             snapshot,
             settings,
@@ -71,7 +71,7 @@ impl<'a> Operation<'a> {
             holder: meta.holder(),
             manager: names::node_manager(&meta.uid),
             jobs,
-            jobs_by_name: here.map(|job| (job.name.as_str(), job)).collect(),
+            jobs_by_name: OnceCell::new(),
             pods,
         }
     }
@@ -93,7 +93,9 @@ impl<'a> Operation<'a> {
 
     /// The Job of this name in the operation's namespace, whoever owns it.
     pub fn job_named(&self, name: &str) -> Option<&'a Job> {
-        self.jobs_by_name.get(name).copied()
+        let here = || self.snapshot.jobs.iter().filter(|job| job.namespace == self.meta.namespace);
+        let by_name = self.jobs_by_name.get_or_init(|| here().map(|job| (job.name.as_str(), job)).collect());
+        by_name.get(name).copied()
     }
 
     /// The Pod of this operation of this name, on a node.

@@ -9,7 +9,7 @@ use crate::snapshot::views::Node;
 pub fn targets<'a>(snapshot: &'a Snapshot, spec: &NodeOpSpec, own_node: Option<&str>) -> Vec<&'a Node> {
     let mut nodes: Vec<&Node> =
         snapshot.nodes.values().filter(|node| spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels))).collect();
-    nodes.sort_by_key(|node| (!is_control_plane(node), own_node == Some(node.name.as_str()), &node.name));
+    nodes.sort_by_cached_key(|node| (!is_control_plane(node), own_node == Some(node.name.as_str()), node.name.as_str()));
     nodes
 }
 

@@ -1,7 +1,7 @@
 //! The status of a NodeOp: phase, counts, conditions and one sentence, from its nodes.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -58,15 +58,11 @@ impl Parts<'_, '_> {
     /// How many nodes stand where.
     pub fn counts(&self) -> NodeCounts {
         let mut counts = NodeCounts::default();
-        let targeted = |name: &str| self.targets.iter().any(|node| node.name == name);
-        let many = self.targets.len() > 64;
-        let names: std::collections::BTreeSet<&str> =
-            if many { self.targets.iter().map(|node| node.name.as_str()).collect() } else { Default::default() };
-        let is_target = |name: &str| if many { names.contains(name) } else { targeted(name) };
+        let targets: HashSet<&str> = self.targets.iter().map(|node| node.name.as_str()).collect();
         for (name, entry) in self.entries {
             match (entry.step, entry.phase) {
                 (Some(_), _) => counts.in_flight += 1,
-                (None, NodePhase::Completed) if is_target(name) => counts.completed += 1,
+                (None, NodePhase::Completed) if targets.contains(name) => counts.completed += 1,
                 (None, NodePhase::Failed) => counts.failed += 1,
                 _ => {}
             }
@@ -232,7 +228,7 @@ impl Parts<'_, '_> {
                 },
                 (Some(NodeStep::Releasing), NodePhase::Failed) => in_flight(entry, words(entry, &mut failed)),
                 (Some(_), _) if because(entry, Reason::CannotStart) => in_flight(entry, words(entry, &mut stuck)),
-                (None, NodePhase::Completed) if old(name) => NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() },
+                (None, NodePhase::Completed) if entry.last_updated.is_none() || old(name) => NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() },
                 (Some(_), _) => in_flight(entry, None),
                 _ => entry.clone(),
             };

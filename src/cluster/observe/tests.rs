@@ -148,6 +148,11 @@ fn items(items: &[Value]) -> (u16, Value) {
 }
 
 /// A small cluster: what is asked for decides what is answered.
+/// A Job that has no pod.
+fn job_made_at(created: &str) -> Value {
+    with(object("job"), &[("/status", json!({})), ("/metadata/creationTimestamp", json!(created))])
+}
+
 async fn look(
     nodeops: Vec<Value>,
     special: impl Fn(&Seen) -> Option<(u16, Value)> + Send + Sync + 'static,
@@ -159,7 +164,7 @@ async fn look(
         match seen.what.as_str() {
             "GET /apis/operator.kairos.io/v1alpha1/nodeops" => items(&nodeops),
             "GET /api/v1/nodes" => items(&[object("node")]),
-            "GET /apis/batch/v1/jobs" => items(&[with(object("job"), &[("/status", json!({}))])]),
+            "GET /apis/batch/v1/jobs" => items(&[job_made_at("2026-11-21T05:00:00Z")]),
             path if path.contains("/nodes/") || path.contains("/jobs/") || path.contains("/nodeops/") => (404, json!({})),
             _ => (200, json!({ "metadata": {}, "items": null })),
         }
@@ -280,6 +285,9 @@ async fn a_job_without_a_pod_is_explained_and_a_refused_explanation_is_not_fatal
     assert!(asked.query.contains(&"fieldSelector=involvedObject.uid=e49dcd1b-4c8a-4be6-ad7f-9c4a02fe389c,type=Warning".into()));
     let (snapshot, _) = look(Vec::new(), |seen| seen.what.ends_with("/events").then(|| (403, json!({})))).await;
     assert!(snapshot.unwrap().jobs[0].warnings.is_empty());
+    let young = |seen: &Seen| (seen.what == "GET /apis/batch/v1/jobs").then(|| items(&[job_made_at("2026-11-21T05:08:09Z")]));
+    let (_, log) = look(Vec::new(), young).await;
+    assert!(!log.lines().iter().any(|line| line.ends_with("/events")), "what was made just now is no riddle");
 }
 
 #[tokio::test]
