@@ -38,7 +38,8 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
         }
         _ if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
         _ if let Some(job) = stranger => {
-            let owner = job.owner.as_ref().map_or_else(|| "nobody".to_string(), |owner| format!("{} {}", owner.kind, owner.name));
+            let owner =
+                job.owner.as_ref().map_or_else(|| "nobody".to_string(), |owner| verdict::said(&format!("{} {}", owner.kind, owner.name)));
             place.stay(Reason::CannotStart, &format!("there is a Job {name} already, which belongs to {owner}"))
         }
         _ if !node.ready => place.stay(Reason::NotReady, "the node is not Ready; it is started when it is"),

@@ -80,8 +80,10 @@ impl Parts<'_, '_> {
         const SUSPENDED: [(&str, &str); 3] = [("Ready", "Unknown"), ("Reconciling", "False"), ("Stalled", "False")];
         let begun = counts.in_flight + counts.completed + counts.failed > 0 || self.before.phase == Some(Phase::Running);
         let open = if begun { Phase::Running } else { Phase::Pending };
-        let make =
-            |phase, reason, message: String, settled, failed, conditions| Summary { phase, reason, message, settled, failed, conditions };
+        let make = |phase, reason, message: String, settled, failed, conditions| {
+            let message = clip(&message, LONGEST);
+            Summary { phase, reason, message, settled, failed, conditions }
+        };
         if counts.in_flight > 0 {
             let (reason, message) = self.in_flight_reason(counts);
             return make(Phase::Running, reason, message, false, counts.failed > 0, UNDERWAY);
