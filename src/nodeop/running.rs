@@ -118,7 +118,7 @@ fn stop(place: &Place<'_, '_>, job: &Job, reason: Reason) -> Option<crate::plan:
 
 /// The kubelet never admitted a pod: nothing ran, so another Job may try, three times in all.
 fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
-    let attempt = place.entry.attempt.unwrap_or(0) + 1;
+    let attempt = place.entry.attempt.unwrap_or(0).saturating_add(1);
     if attempt >= MAX_ATTEMPTS {
         return place.fail(Reason::NotAdmitted, &format!("no pod was admitted in {MAX_ATTEMPTS} attempts; last: {message}"));
     }

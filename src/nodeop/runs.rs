@@ -82,7 +82,7 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
 
 impl Run<'_> {
     fn begin(&mut self, snapshot: &Snapshot) {
-        self.number += 1;
+        self.number = self.number.saturating_add(1);
         self.started_at = Time(snapshot.now);
         self.is_new = true;
     }

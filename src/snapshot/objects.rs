@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::views::{Budget, Job, Node, Pod};
 use super::{Reference, Resource, Unreadable, convert, wire};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use crate::nodeop::verdict::said;
 
 /// A NodeOp.
 ///
@@ -49,7 +50,7 @@ pub fn budget(object: Value) -> Result<Budget, String> {
 }
 
 fn decoded<Raw: DeserializeOwned, View>(object: Value, view: impl Fn(Raw) -> View) -> Result<View, String> {
-    Raw::deserialize(object).map(view).map_err(|error| error.to_string())
+    Raw::deserialize(object).map(view).map_err(|error| said(&error.to_string()))
 }
 
 /// One resource, or what is wrong with it.
@@ -85,8 +86,8 @@ where
 /// A part of an object, or the field in it that is wrong.
 fn typed<T: DeserializeOwned>(part: &str, value: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
-        "." => format!("{part}: {}", error.inner()),
-        path => format!("{part}.{path}: {}", error.inner()),
+        "." => said(&format!("{part}: {}", error.inner())),
+        path => said(&format!("{part}.{path}: {}", error.inner())),
     })
 }
 

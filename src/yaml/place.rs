@@ -1,5 +1,7 @@
 //! Where in a text a field stands: what an error about a value, and not about the text, needs.
 
+use std::collections::BTreeMap;
+
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Location, Spanned};
@@ -32,14 +34,28 @@ pub fn path(segments: &[Segment]) -> String {
     })
 }
 
-/// Where a field of a document stands, or the deepest part of the way to it that is there; None if the text is no YAML.
-pub fn find(text: &str, segments: &[Segment]) -> Option<Place> {
-    let document: Located = super::from_str(text).ok()?;
+/// The places of all fields of a document. Finding them takes as long as reading it, so it is done once.
+#[derive(Debug)]
+pub struct Places(Option<Located>);
+
+impl Places {
+    /// The places in a text.
+    pub fn of(text: &str) -> Self {
+        Self(super::from_str(text).ok())
+    }
+
+    /// Where a field stands, or the deepest part of the way to it that is there; None if the text is no YAML.
+    pub fn find(&self, segments: &[Segment]) -> Option<Place> {
+        self.0.as_ref().map(|document| find(document, segments))
+    }
+}
+
+fn find(document: &Located, segments: &[Segment]) -> Place {
     let mut at = document.place;
     let mut inside = &document.inside;
     for segment in segments {
         let next = match (segment, inside) {
-            (Segment::Key(key), Inside::Fields(fields)) => fields.iter().find(|(name, ..)| name == key).map(|(_, at, value)| (*at, value)),
+            (Segment::Key(key), Inside::Fields(fields)) => fields.get(key).map(|(at, value)| (*at, value)),
             (Segment::Index(index), Inside::Items(items)) => items.get(*index).map(|item| (item.place, item)),
             _ => None,
         };
@@ -47,18 +63,20 @@ pub fn find(text: &str, segments: &[Segment]) -> Option<Place> {
         at = place;
         inside = &value.inside;
     }
-    Some(at)
+    at
 }
 
 /// A value of which only the places are kept.
+#[derive(Debug)]
 struct Located {
     place: Place,
     inside: Inside,
 }
 
+#[derive(Debug)]
 enum Inside {
     Leaf,
-    Fields(Vec<(String, Place, Located)>),
+    Fields(BTreeMap<String, (Place, Located)>),
     Items(Vec<Located>),
 }
 
@@ -111,9 +129,9 @@ impl<'de> Visitor<'de> for InsideVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Inside, A::Error> {
-        let mut fields = Vec::new();
+        let mut fields = BTreeMap::new();
         while let Some(key) = map.next_key::<Spanned<String>>()? {
-            fields.push((key.value, place(key.referenced), map.next_value()?));
+            fields.insert(key.value, (place(key.referenced), map.next_value()?));
         }
         Ok(Inside::Fields(fields))
     }
@@ -145,9 +163,9 @@ mod tests {
             (vec![key("spec"), key("absent")], 2, 1),
             (vec![], 1, 1),
         ] {
-            assert_eq!(find(text, &way), Some(Place { line, column }), "{}", path(&way));
+            assert_eq!(Places::of(text).find(&way), Some(Place { line, column }), "{}", path(&way));
         }
-        assert_eq!(find("a: [", &[]), None);
+        assert_eq!(Places::of("a: [").find(&[]), None);
     }
 
     #[test]

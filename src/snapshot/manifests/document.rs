@@ -1,17 +1,24 @@
 //! From texts to objects, each of which knows where it stands.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::schema::{self, Mistake};
 use super::source::Source;
+use crate::nodeop::verdict::clip;
 use crate::snapshot::Reference;
 use crate::yaml;
-use crate::yaml::place::{self, Place, Segment};
+use crate::yaml::place::{self, Place, Places, Segment};
 
 /// The kinds that decisions read, with the API version in which they are read.
 const READ: [(&str, &str); 5] =
     [("NodeOp", "operator.kairos.io/v1alpha1"), ("Node", "v1"), ("Pod", "v1"), ("Job", "batch/v1"), ("PodDisruptionBudget", "policy/v1")];
+
+/// Most characters of a name that is told, or of a way to a field.
+const LONGEST: usize = 600;
 
 /// One object of a text.
 #[derive(Clone, Debug)]
@@ -28,6 +35,8 @@ pub struct Origin<'a> {
     /// The YAML document that it stands in, and the lines before that.
     text: &'a str,
     lines: u64,
+    /// Where the fields of that document stand.
+    places: Rc<OnceCell<Places>>,
     /// The way from that document to the object: `items[3]` of a List.
     way: Vec<Segment>,
 }
@@ -40,10 +49,10 @@ pub fn parse(source: &Source) -> (Vec<Document<'_>>, Vec<String>) {
         match value(text) {
             Ok(Value::Null) => {}
             Ok(value) => {
-                let origin = Origin { path: &source.path, text, lines, way: Vec::new() };
+                let origin = Origin { path: &source.path, text, lines, places: Rc::default(), way: Vec::new() };
                 flatten(Document { origin, value }, &mut documents);
             }
-            Err(error) => mistakes.push(format!("{}: {}", at(&source.path, lines, error.place), error.message)),
+            Err(error) => mistakes.push(format!("{}: {}", at(&source.path, lines, error.place), clip(&error.message, LONGEST))),
         }
     }
     (documents, mistakes)
@@ -92,7 +101,7 @@ impl Origin<'_> {
     fn find(&self, field: &[Segment]) -> Option<Place> {
         let way = [&self.way[..], field].concat();
         if !way.is_empty() {
-            return place::find(self.text, &way);
+            return self.places.get_or_init(|| Places::of(self.text)).find(&way);
         }
         // The separator belongs to the document, but nobody means it.
         let offset = self.text.lines().take_while(|line| line.starts_with("---") || line.trim().is_empty()).count();
@@ -110,8 +119,8 @@ impl Document<'_> {
     pub fn title(&self) -> String {
         let name = self.value["metadata"]["name"].as_str().unwrap_or("?");
         match self.value["metadata"]["namespace"].as_str() {
-            Some(namespace) => format!("{} {namespace}/{name}", self.kind()),
-            None => format!("{} {name}", self.kind()),
+            Some(namespace) => clip(&format!("{} {namespace}/{name}", self.kind()), LONGEST),
+            None => clip(&format!("{} {name}", self.kind()), LONGEST),
         }
     }
 
@@ -138,7 +147,7 @@ impl Document<'_> {
         let mut mistakes: Vec<(Option<Place>, Mistake)> = self.found().into_iter().map(placed).collect();
         mistakes.sort_by_key(|(place, _)| *place);
         let line = |(place, mistake): (Option<Place>, Mistake)| {
-            let field = place::path(&mistake.field);
+            let field = clip(&place::path(&mistake.field), LONGEST);
             let field = if field.is_empty() { field } else { format!("{field}: ") };
             format!("{}: {}: {field}{}", at(self.origin.path, self.origin.lines, place), self.title(), mistake.message)
         };
@@ -171,6 +180,10 @@ impl Document<'_> {
         if self.value["metadata"]["name"].as_str().is_none_or(str::is_empty) {
             return missing(&["metadata", "name"], "must be given".into());
         }
+        let bad = |key: &&str| self.value["metadata"][*key].as_str().is_some_and(|name| !is_name(name));
+        if let Some(key) = ["name", "namespace"].into_iter().find(bad) {
+            return missing(&["metadata", key], "must be a name of up to 253 lower-case letters, digits, '-' and '.'".into());
+        }
         if self.kind() == "NodeOp" { schema::check(&self.value) } else { Vec::new() }
     }
 
@@ -194,9 +207,27 @@ impl Document<'_> {
     }
 }
 
+/// What a server takes as the name of an object of these kinds, or of a namespace.
+fn is_name(name: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    name.len() <= 253 && edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(inside)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_no_object_can_have_is_a_mistake() {
+        for (name, good) in [("n-1.example", true), ("a\nError: forged", false), ("\u{1b}[2J", false), ("A", false), ("-a", false)] {
+            let text = format!("apiVersion: v1\nkind: Node\nmetadata: {{name: {name:?}}}\n").replace("\\u{1b}", "\\e");
+            let source = Source { path: "a.yaml".into(), text };
+            let mistakes = parse(&source).0[0].mistakes();
+            assert_eq!(mistakes.is_empty(), good, "{name:?}: {mistakes:?}");
+            assert!(good || mistakes[0].starts_with("a.yaml:3:12: "), "{mistakes:?}");
+        }
+    }
 
     #[test]
     fn items_of_lists_are_found_where_they_stand_and_inherit_their_kind() {

@@ -1,9 +1,12 @@
 //! What is wrong with an object of ours, by the schema of its own definition: what the server would refuse or drop.
 //! Patterns and the definition's rules are left to the server; what they guard, the decision checks again.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value};
 
 use crate::crds;
+use crate::nodeop::verdict::clip;
 use crate::yaml::place::Segment;
 
 /// One mistake.
@@ -15,7 +18,15 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// All mistakes in an object, compared with the definition of its kind; none if the kind is not one of ours.
+/// So many mistakes in one object are told.
+const MOST: usize = 100;
+/// Longest quoted value, and longest name for which one like it is looked for.
+const LONGEST: usize = 80;
+
+/// The definitions: making them takes longer than reading an object.
+static DEFINITIONS: LazyLock<Vec<Value>> = LazyLock::new(|| crds::all().unwrap_or_default());
+
+/// The first mistakes in an object, compared with the definition of its kind; none if the kind is not one of ours.
 pub fn check(object: &Value) -> Vec<Mistake> {
     let Some(schema) = schema(object) else { return Vec::new() };
     let mut checker = Checker::default();
@@ -26,9 +37,8 @@ pub fn check(object: &Value) -> Vec<Mistake> {
 /// The schema of an object's kind and version, with what every object has.
 fn schema(object: &Value) -> Option<Value> {
     let (group, version) = object["apiVersion"].as_str()?.split_once('/')?;
-    let definitions = crds::all().ok()?;
     let is_of = |crd: &&Value| crd["spec"]["names"]["kind"] == object["kind"] && crd["spec"]["group"] == group;
-    let versions = definitions.iter().find(is_of)?["spec"]["versions"].as_array()?;
+    let versions = DEFINITIONS.iter().find(is_of)?["spec"]["versions"].as_array()?;
     let mut schema = versions.iter().find(|one| one["name"] == version)?.pointer("/schema/openAPIV3Schema")?.clone();
     let properties = schema.get_mut("properties")?.as_object_mut()?;
     for (key, kind) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
@@ -43,6 +53,7 @@ pub fn shown(value: &Value) -> String {
         Value::Object(_) => "a mapping".into(),
         Value::Array(_) => "a list".into(),
         Value::Null => "nothing".into(),
+        Value::String(text) => Value::from(clip(text, LONGEST)).to_string(),
         other => other.to_string(),
     }
 }
@@ -55,7 +66,13 @@ struct Checker {
 
 impl Checker {
     fn wrong(&mut self, message: String) {
-        self.mistakes.push(Mistake { field: self.way.clone(), message });
+        if !self.is_full() {
+            self.mistakes.push(Mistake { field: self.way.clone(), message });
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.mistakes.len() >= MOST
     }
 
     fn inside(&mut self, segment: Segment, look: impl FnOnce(&mut Self)) {
@@ -82,6 +99,9 @@ impl Checker {
             ("array", Value::Array(items)) => {
                 self.limits(Some(items.len()), schema, "minItems", "maxItems", "items");
                 for (index, item) in items.iter().enumerate() {
+                    if self.is_full() {
+                        return;
+                    }
                     self.inside(Segment::Index(index), |checker| checker.value(item, &schema["items"]));
                 }
             }
@@ -120,6 +140,9 @@ impl Checker {
             return;
         };
         for (key, value) in fields {
+            if self.is_full() {
+                return;
+            }
             let known = properties.get(key);
             self.inside(Segment::Key(key.clone()), |checker| match known {
                 Some(schema) => checker.value(value, schema),
@@ -164,6 +187,9 @@ fn unknown(key: &str, properties: &Map<String, Value>) -> String {
 
 /// The name most like one that does not exist, if one is at all like it.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let lower = name.to_lowercase();
     let ratio = |other: &str| similar::TextDiff::from_chars(&*lower, &*other.to_lowercase()).ratio();
     known.map(|other| (ratio(other), other)).filter(|(ratio, _)| *ratio >= 0.6).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other)
