@@ -4,6 +4,7 @@ SHELL := /bin/bash
 NODES ?= 1000
 # Tests mostly wait for the control plane, so more of them than cores run side by side.
 TEST_THREADS ?= 6
+SECONDS ?= 60
 
 .PHONY: help
 help: ## list the commands
@@ -21,6 +22,10 @@ test: servers lint ## everything: format, clippy, unit tests, and all tests on a
 .PHONY: nightly
 nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
 	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+
+.PHONY: fuzz
+fuzz: ## fuzz the manifest loader for SECONDS=60
+	scripts/fuzz.sh $(SECONDS)
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed

@@ -7,6 +7,7 @@
 //! - [`nodeop`]: what a NodeOp needs next. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`settings`]: what the runner was told.
+//! - [`text`]: what others wrote, made fit to be recorded and printed.
 
 pub mod artifact;
 pub mod channel;
