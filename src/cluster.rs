@@ -58,8 +58,8 @@ impl Cluster {
 
     /// The permissions that were found to be missing since the round began: what the apiserver said, and the rule to add.
     /// Some looks are passed over when they are refused; that they were must not go unsaid.
-    pub fn denied(&self) -> Vec<String> {
-        self.denied.lock().map(|denied| denied.iter().cloned().collect()).unwrap_or_default()
+    pub fn denied(&self) -> BTreeSet<String> {
+        self.denied.lock().map(|denied| denied.clone()).unwrap_or_default()
     }
 
     /// The namespace of the context, or of the service account.

@@ -28,5 +28,6 @@ pub mod selector;
 pub mod settings;
 pub mod snapshot;
 pub mod sweep;
+pub mod text;
 pub mod upgrade;
 pub mod yaml;

@@ -5,6 +5,8 @@ pub mod pace;
 mod refusals;
 pub mod shutdown;
 
+use std::collections::BTreeSet;
+
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
 use crate::cluster::errors::ObserveError;
@@ -30,7 +32,7 @@ pub struct Round {
     /// What became of it.
     pub outcome: Outcome,
     /// Permissions that were missing, also those whose lack only makes a round see or say less.
-    pub denied: Vec<String>,
+    pub denied: BTreeSet<String>,
 }
 
 impl Round {
@@ -130,7 +132,7 @@ pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, s
     }
     let plan = decide(&snapshot, settings);
     let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
-    let mut round = Round { snapshot, plan, outcome, denied: Vec::new() };
+    let mut round = Round { snapshot, plan, outcome, denied: BTreeSet::new() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
     Ok(round)

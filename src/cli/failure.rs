@@ -7,6 +7,7 @@ use super::output;
 use crate::cluster::connect::ConnectError;
 use crate::report::paint::Tone;
 use crate::round::RoundError;
+use crate::text;
 
 /// The exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +73,12 @@ impl Failure {
 
     /// Says it on stderr: to people, or to whoever reads log lines.
     pub fn print(&self, format: LogFormat) {
+        let messages: Vec<String> = self.messages.iter().map(|message| text::one_line(message)).collect();
         if format == LogFormat::Json {
-            self.messages.iter().for_each(|message| tracing::error!(hint = self.hint, "{message}"));
+            messages.iter().for_each(|message| tracing::error!(hint = self.hint, "{message}"));
             return;
         }
-        let mut text: String = self.messages.iter().map(|message| format!("{} {message}\n", Tone::Bad.paint("error:"))).collect();
+        let mut text: String = messages.iter().map(|message| format!("{} {message}\n", Tone::Bad.paint("error:"))).collect();
         if !self.hint.is_empty() {
             text += &format!("{} {}\n", Tone::Strong.paint("hint:"), self.hint);
         }

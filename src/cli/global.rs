@@ -133,6 +133,7 @@ impl Global {
         for (name, message) in round.warnings() {
             tracing::warn!("CustomResourceDefinition {name}: {message}");
         }
+        round.denied.iter().for_each(|permission| tracing::warn!("{permission}"));
         Ok(round)
     }
 }

@@ -7,6 +7,7 @@ use super::output;
 use crate::report::paint::Tone;
 use crate::report::progress::{Level, Memory, News, bars};
 use crate::round::{Round, RoundError};
+use crate::text;
 
 /// Tells what happens.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Live {
         }
         // What is wrong stays on the screen, above the lines that are rewritten.
         let wrong = news.iter().filter(|news| news.level <= Level::Warn);
-        let mut text: String = wrong.map(|news| format!("{} {}\n", sign(news.level), news.line())).collect();
+        let mut text: String = wrong.map(|news| format!("{} {}\n", sign(news.level), text::one_line(&news.line()))).collect();
         let (columns, rows) = terminal_size::terminal_size().map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()));
         let lines = bars(round, columns, usize::max(rows, 4) - 2);
         text.extend(lines.iter().map(|line| format!("{line}\n")));
@@ -85,7 +86,7 @@ fn sign(level: Level) -> String {
 /// A log line. For programs, what they filter by stands in fields of its own; a field that is None is left out.
 fn log(format: LogFormat, news: &News) {
     let fields = format == LogFormat::Json;
-    let text = if fields { news.message.clone() } else { news.line() };
+    let text = text::one_line(&if fields { news.message.clone() } else { news.line() });
     let resource = Some(&news.resource).filter(|_| fields);
     let reason = news.reason.map(|reason| reason.code()).filter(|_| fields);
     let nodes = Some(news.nodes.join(",")).filter(|nodes| fields && !nodes.is_empty());

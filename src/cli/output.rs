@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Failure;
+use crate::text;
 
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -16,13 +17,13 @@ pub enum Format {
     Json,
 }
 
-/// Prints a text.
+/// Prints a text. What steers a terminal is not let through, wherever it came from.
 ///
 /// # Errors
 /// When stdout cannot be written to.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text::harmless(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(format!("stdout cannot be written to: {error}"))),
         Ok(()) => Ok(()),
@@ -35,11 +36,11 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// When stdout cannot be written to.
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new(error.to_string()))?;
-    print(&format!("{text}\n"))
+    print(&format!("{}\n", text::harmless_json(&text)))
 }
 
 /// Says something on stderr. That nobody listens is no reason to stop working.
 pub fn talk(text: &str) {
     let mut err = anstream::stderr().lock();
-    let _ = err.write_all(text.as_bytes()).and_then(|()| err.flush());
+    let _ = err.write_all(text::harmless(text).as_bytes()).and_then(|()| err.flush());
 }

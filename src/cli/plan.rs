@@ -10,6 +10,7 @@ use crate::report::words::count;
 use crate::report::{diff, plan_text};
 use crate::round::Round;
 use crate::snapshot::manifests;
+use crate::text;
 
 /// Show what a round would do, without doing it.
 ///
@@ -70,7 +71,7 @@ impl Plan {
         if !loaded.passed_over.is_empty() {
             let kinds: Vec<String> = loaded.passed_over.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
             let objects = count(loaded.passed_over.values().sum(), "object");
-            tracing::info!("{objects} of kinds that no decision reads: {}", kinds.join(", "));
+            tracing::info!("{objects} of kinds that no decision reads: {}", text::one_line(&kinds.join(", ")));
         }
         if loaded.snapshot.nodes.is_empty() {
             let hint = "add them: kubectl get nodes -o yaml > nodes.yaml, and pass nodes.yaml as well";

@@ -79,7 +79,7 @@ impl Run {
         if detailed {
             output::print_json(&tally.report(ending))?;
         }
-        if let Some(message) = tally.last.as_ref().and_then(|last| last.not_set_up.clone()) {
+        if let Some(message) = tally.not_set_up {
             return Err(Failure::new(message));
         }
         Ok(self.exit(ending))

@@ -45,7 +45,7 @@ pub enum ObserveError {
 }
 
 impl ObserveError {
-    pub(super) fn of(verb: &'static str, kind: Kind, error: CallError) -> Self {
+    pub(crate) fn of(verb: &'static str, kind: Kind, error: CallError) -> Self {
         let resource = kind.qualified();
         match error {
             CallError::Refused(status) if status.code == 404 && kind.group.ends_with(".kairos.io") => Self::NotInstalled { crd: resource },
@@ -57,12 +57,17 @@ impl ObserveError {
         }
     }
 
+    /// What is wrong and what to do about it, if it is a permission that is missing.
+    pub fn missing_permission(&self) -> Option<String> {
+        matches!(self, Self::Forbidden { .. }).then(|| format!("{self} ({})", self.hint()))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::NotInstalled { .. } => "install it: rounds crds | kubectl apply --server-side -f -".into(),
             Self::Forbidden { verb, plural, group, .. } => {
-                format!("add to the ClusterRole: {{apiGroups: [\"{group}\"], resources: [\"{plural}\"], verbs: [\"{verb}\"]}}")
+                format!("add to the ClusterRole: {}", rule(group, plural, verb))
             }
             Self::Unauthorized(_) => "log in again, or renew the token of this context".into(),
             Self::Call { source, .. } => match source {
@@ -114,8 +119,12 @@ pub(super) fn missing_permission(message: &str) -> Option<String> {
     let (verb, rest) = rest.split_once(" resource \"")?;
     let (resource, rest) = rest.split_once("\" in API group \"")?;
     let (group, _) = rest.split_once('"')?;
-    let rule = format!("{{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}");
-    Some(format!("{message} (add to the ClusterRole: {rule})"))
+    Some(format!("{message} (add to the ClusterRole: {})", rule(group, resource, verb)))
+}
+
+/// A rule as it stands in a ClusterRole.
+fn rule(group: &str, resource: &str, verb: &str) -> String {
+    format!("- {{apiGroups: [\"{group}\"], resources: [\"{resource}\"], verbs: [\"{verb}\"]}}")
 }
 
 /// Whether an invalid write is one whose uid belongs to an object that was replaced. A Job complains about more than the

@@ -88,6 +88,12 @@ impl<'a> Place<'_, 'a> {
             // The preflight was taken out of the spec meanwhile: the hash has changed, and the claim is dropped above.
             return self.drop_claim(Reason::WaitingForLastRun, "the spec has no preflight any more");
         };
+        if !self.op.made(pod) {
+            return match self.timed_out() {
+                true => self.fail(Reason::NodeTimeout, "the preflight pod could not be made in time"),
+                false => self.stay(Reason::CannotStart, &format!("there is a Pod {name} already, which this operation has not made")),
+            };
+        }
         match pod.phase.as_str() {
             "Succeeded" => match preflight_message(pod) {
                 "" => {
@@ -98,7 +104,7 @@ impl<'a> Place<'_, 'a> {
                     }
                 }
                 message => {
-                    let message = format!("Skipped by preflight: {}", super::verdict::clip(message, 500));
+                    let message = format!("Skipped by preflight: {}", super::verdict::said(message));
                     let mut advance = self.go(NodeStep::Releasing, NodePhase::Completed, Reason::SkippedByPreflight, &message);
                     // Nothing was locked: there is nothing to release.
                     advance.entry = advance.entry.map(|entry| self.finished(entry));

@@ -156,7 +156,7 @@ fn finished_reason(entry: &NodeStatus) -> NodeReason {
     NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
 }
 
-fn conclude(op: &Operation<'_>, before: &NodeOpStatus, targets: &[&Node], gate: Option<&Gate>, next: Next) -> Decision {
+fn conclude<'a>(op: &Operation<'a>, before: &NodeOpStatus, targets: &[&'a Node], gate: Option<&Gate>, next: Next<'a>) -> Decision {
     let parts = Parts { op, targets, entries: &next.entries, waiting: &next.waiting, gate, before };
     let counts = parts.counts();
     let summary = parts.summary(counts);

@@ -124,6 +124,11 @@ impl<'a> Operation<'a> {
         pods.iter().copied().filter(|pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == job_uid)).collect()
     }
 
+    /// Whether a Pod was made for this operation itself, and not merely given its labels.
+    pub fn made(&self, pod: &Pod) -> bool {
+        pod.owner.as_ref().is_some_and(|owner| owner.uid == self.meta.uid)
+    }
+
     /// Whether a pod of this operation may still do something on a node.
     pub fn has_live_pod(&self, node: &str) -> bool {
         self.pods.get(node).is_some_and(|pods| pods.iter().any(|pod| !pod.is_terminal()))

@@ -10,11 +10,15 @@ use super::adopt::REBOOT_CANCELLED;
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::rebooting;
+use super::verdict::clip;
 use crate::plan::{Action, NodeReason, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
 use crate::snapshot::Reference;
 use crate::snapshot::views::{Job, Node};
+
+/// Most characters of a message: a status must stay small, and the server takes no condition of more than 32 KiB.
+pub const LONGEST: usize = 2000;
 
 /// What becomes of a claim.
 #[derive(Debug)]
@@ -126,6 +130,7 @@ impl<'a> Place<'_, 'a> {
 
     /// Moves on to a step.
     pub fn go(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> Advance {
+        let message = clip(message, LONGEST);
         let mut entry = self.entry.clone();
         if entry.step != Some(step) {
             entry.step = Some(step);
@@ -136,11 +141,11 @@ impl<'a> Place<'_, 'a> {
             entry.reason_since = Some(Time(self.op.now()));
         }
         entry.phase = phase;
-        entry.message = Some(message.into());
+        entry.message = Some(message.clone());
         if entry != *self.entry {
             entry.last_updated = Some(Time(self.op.now()));
         }
-        Advance { entry: Some(entry), steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+        Advance { entry: Some(entry), steps: Vec::new(), reason: NodeReason { reason, message } }
     }
 
     /// Stays in the step, for a reason.

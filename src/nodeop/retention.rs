@@ -18,7 +18,7 @@ use crate::snapshot::views::{Job, Pod};
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
 pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
     let jobs = op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(Cow::as_ref)));
-    let pods = op.pods().filter(|pod| pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
+    let pods = op.pods().filter(|pod| op.made(pod) && pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
     let pods = pods.filter_map(|pod| {
         let running = entries.get(pod.node.as_str()).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));
         (!running).then(|| {

@@ -57,7 +57,7 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
 pub fn refused(place: &Place<'_, '_>, kind: &str, name: &str, otherwise: Reason) -> Advance {
     let object = Reference::new(kind, &place.op.meta.namespace, name, "");
     if let Some(message) = place.op.snapshot.refused.get(&object) {
-        return place.stay(Reason::CannotStart, &format!("{kind} {name}: {}", verdict::clip(message, 500)));
+        return place.stay(Reason::CannotStart, &format!("{kind} {name}: {}", verdict::said(message)));
     }
     let told = place.entry.reason.as_deref() == Some(Reason::CannotStart.code());
     place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())

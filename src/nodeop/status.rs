@@ -8,7 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
 use super::gate::Gate;
 use super::operation::Operation;
+use super::place::LONGEST;
 use super::runs::Entries;
+use super::verdict::clip;
 use crate::names;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -230,7 +232,9 @@ impl Parts<'_, '_> {
                 },
                 (Some(NodeStep::Releasing), NodePhase::Failed) => in_flight(entry, words(entry, &mut failed)),
                 (Some(_), _) if because(entry, Reason::CannotStart) => in_flight(entry, words(entry, &mut stuck)),
-                (None, NodePhase::Completed) if entry.last_updated.is_none() || old(name) => NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() },
+                (None, NodePhase::Completed) if entry.last_updated.is_none() || old(name) => {
+                    NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() }
+                }
                 (Some(_), _) => in_flight(entry, None),
                 _ => entry.clone(),
             };
@@ -261,7 +265,7 @@ fn in_flight(entry: &NodeStatus, message: Option<String>) -> NodeStatus {
 fn words(entry: &NodeStatus, told: &mut usize) -> Option<String> {
     let message = entry.message.as_deref().filter(|message| !message.is_empty() && *told < TOLD)?;
     *told += 1;
-    Some(if message.chars().count() > WORDS { super::verdict::clip(message, WORDS - 1) } else { message.to_string() })
+    Some(if message.chars().count() > WORDS { clip(message, WORDS - 1) } else { message.to_string() })
 }
 
 /// A number of nodes, for people.

@@ -6,6 +6,7 @@
 use crate::names;
 use crate::reason::Reason;
 use crate::snapshot::views::{Container, ContainerState, Exit, Job, Pod, Trouble};
+use crate::text;
 
 /// Where the command stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,21 +115,26 @@ pub fn exit(container: &Container) -> Option<&Exit> {
 pub fn describe(exit: &Exit) -> String {
     let mut text = format!("exit code {}", exit.code);
     if !exit.reason.is_empty() && exit.reason != "Error" && exit.reason != "Completed" {
-        text = format!("{text} ({})", exit.reason);
+        text = format!("{text} ({})", said(&exit.reason));
     }
-    match exit.message.trim() {
+    match said(&exit.message).as_str() {
         "" => text,
-        message => format!("{text}: {}", clip(message, 500)),
+        message => format!("{text}: {message}"),
     }
 }
 
 /// Reason and message of the cluster as one sentence of bounded length.
 pub fn sentence(trouble: &Trouble) -> String {
-    match (trouble.reason.as_str(), trouble.message.trim()) {
+    match (said(&trouble.reason).as_str(), said(&trouble.message).as_str()) {
         (reason, "") => reason.to_string(),
-        ("", message) => clip(message, 500),
-        (reason, message) => format!("{reason}: {}", clip(message, 500)),
+        ("", message) => message.to_string(),
+        (reason, message) => format!("{reason}: {message}"),
     }
+}
+
+/// What somebody else said, as a part of a sentence: in one line of bounded length.
+pub fn said(text: &str) -> String {
+    clip(&text::one_line(text), 500)
 }
 
 /// Cuts a text at a character, for statuses must stay small.

@@ -10,6 +10,7 @@ use crate::outcome::{ActionOutcome, Verdict};
 use crate::plan::{Decision, NodeReason};
 use crate::reason::Reason;
 use crate::round::{Round, status_after};
+use crate::text;
 
 /// Nodes that are listed in one line.
 const LISTED: usize = 5;
@@ -59,6 +60,7 @@ impl News {
 pub struct Memory {
     resources: BTreeMap<String, String>,
     nodes: BTreeMap<String, BTreeMap<String, Reason>>,
+    denied: BTreeSet<String>,
 }
 
 impl Memory {
@@ -66,6 +68,8 @@ impl Memory {
     pub fn news(&mut self, round: &Round) -> Vec<News> {
         let mut news: Vec<News> = round.warnings().into_iter().filter_map(|(name, message)| self.warning(name, message)).collect();
         news.extend(round.outcome.actions.iter().map(write));
+        news.extend(round.denied.difference(&self.denied).map(|permission| denied(permission)));
+        self.denied.clone_from(&round.denied);
         for decision in &round.plan.decisions {
             news.extend(self.nodes(round, decision));
             let said = format!("{} {}", decision.reason, decision.message);
@@ -144,6 +148,11 @@ fn write(outcome: &ActionOutcome) -> News {
     News { level, resource: outcome.on_behalf_of.to_string(), nodes: Vec::new(), reason: None, message }
 }
 
+/// A look that was not allowed.
+fn denied(permission: &str) -> News {
+    News { level: Level::Error, resource: "Rounds".into(), nodes: Vec::new(), reason: None, message: permission.into() }
+}
+
 /// One line per resource that fits into a terminal: name, bar, counts, and the nodes in flight with their step.
 pub fn bars(round: &Round, columns: usize, rows: usize) -> Vec<String> {
     let mut decisions: Vec<&Decision> = round.plan.decisions.iter().filter(|decision| decision.subject.kind != "Node").collect();
@@ -182,7 +191,7 @@ fn bar(round: &Round, decision: &Decision, name: usize, columns: usize) -> Strin
     };
     // A line that wraps could not be erased: it is cut before it is painted.
     let room = columns.saturating_sub(head.chars().count() + 1);
-    let rest = Tone::of_decision(decision).paint(&clip_to(&rest.replace(['\n', '\r', '\t'], " "), room));
+    let rest = Tone::of_decision(decision).paint(&clip_to(&text::one_line(&rest), room));
     if room == 0 { clip_to(&head, columns.saturating_sub(1)) } else { head + &rest }
 }
 

@@ -21,6 +21,9 @@ pub struct Tally {
     pub writes: usize,
     /// Writes that it refused.
     pub refused: usize,
+    /// What kept the runner from doing all of its work, when it last did. What was refused once (an Event) may not be tried
+    /// again, so that a later round does not make it good.
+    pub not_set_up: Option<String>,
     /// What the last round that did its work saw.
     pub last: Option<Last>,
 }
@@ -34,8 +37,6 @@ pub struct Last {
     pub settled: bool,
     /// Something failed, or cannot go on.
     pub failed: bool,
-    /// What keeps the runner from doing its work at all.
-    pub not_set_up: Option<String>,
     /// What keeps Rounds from doing all of its work.
     pub warnings: Vec<Value>,
     /// One object per resource.
@@ -57,12 +58,12 @@ impl Tally {
         };
         self.writes += round.outcome.done();
         self.refused += round.outcome.failures().count();
+        self.not_set_up = round.not_set_up().map(ToString::to_string).or(self.not_set_up.take());
         let resources = round.plan.decisions.iter().map(|decision| resource(round, decision, detailed)).collect();
         self.last = Some(Last {
             time: round.snapshot.now,
             settled: round.is_settled(),
             failed: round.is_failed(),
-            not_set_up: round.not_set_up().map(ToString::to_string),
             warnings: super::status::warnings(round),
             resources,
             outcome: if detailed { json!(round.outcome.actions) } else { Value::Null },

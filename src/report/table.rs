@@ -1,6 +1,7 @@
 //! Tables: columns as wide as they must be, the last one unbounded.
 
 use super::paint::Tone;
+use crate::text;
 
 /// A cell: its text, and the tone in which it is printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub struct Cell {
 impl Cell {
     /// A cell in a tone; nothing is written as a hyphen.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        let text = text.into();
+        // A cell may say what anybody wrote: a line stays a line.
+        let text = text::one_line(&text.into());
         if text.is_empty() { Self { text: "-".into(), tone: Tone::Dim } } else { Self { text, tone } }
     }
 }
@@ -32,8 +34,7 @@ pub fn render(header: &[&str], rows: &[Vec<Cell>]) -> String {
         let last = row.len().saturating_sub(1);
         let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             let pad = if column == last { 0 } else { width.saturating_sub(cell.text.chars().count()) };
-            // The message may come from anywhere: a line stays a line.
-            format!("{}{}", cell.tone.paint(&cell.text.replace(['\n', '\r', '\t'], " ")), " ".repeat(pad))
+            format!("{}{}", cell.tone.paint(&cell.text), " ".repeat(pad))
         });
         cells.collect::<Vec<_>>().join("  ") + "\n"
     };
