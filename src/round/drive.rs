@@ -31,9 +31,11 @@ pub async fn run_loop(cluster: &Cluster, settings: &Settings, mode: Mode, interv
     let next = async || interruptible(cluster, settings, mode, shutdown).await;
     let mut pace = Pace::new(interval);
     while !shutdown.is_requested() {
+        let begun = Instant::now();
         let round = next().await;
+        let took = begun.elapsed();
         tell(&round);
-        wait(pace.after(&round), shutdown).await;
+        wait(pace.after(&round, took), shutdown).await;
     }
 }
 
@@ -78,7 +80,9 @@ where
     let begun = Instant::now();
     let mut pace = Pace::new(QUIET);
     loop {
+        let started = Instant::now();
         let round = next().await;
+        let took = started.elapsed();
         tell(&round);
         if let Ok(round) = &round
             && round.is_settled()
@@ -88,7 +92,7 @@ where
         if shutdown.is_requested() {
             return Ok(Ending::Stopped);
         }
-        let pause = pace.after(&round);
+        let pause = pace.after(&round, took);
         let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
         if left.is_some_and(|left| left <= pause) {
             return round.map(|_| Ending::TimedOut);

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::{Round, RoundError};
 
-/// After a round that wrote something, the next one follows on its heels.
+/// After a round that wrote something, the next one follows on its heels; after one that took long, half as long later, for
+/// the control plane is busy with what was asked of it, and the next round finds more of it done.
 const QUICK: Duration = Duration::from_millis(250);
+const BREATH: Duration = Duration::from_secs(2);
 /// The first wait for something in flight.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait for something in flight.
@@ -29,8 +31,8 @@ impl Pace {
         Self { interval, waiting: FIRST, trouble: TROUBLE }
     }
 
-    /// How long to wait after this round.
-    pub fn after(&mut self, round: &Result<Round, RoundError>) -> Duration {
+    /// How long to wait after this round, which took so long.
+    pub fn after(&mut self, round: &Result<Round, RoundError>, took: Duration) -> Duration {
         let round = match round {
             Err(_) => return self.grow(|pace| &mut pace.trouble, self.interval.max(TROUBLE)),
             Ok(round) => round,
@@ -41,7 +43,7 @@ impl Pace {
         }
         if round.wrote() {
             self.waiting = FIRST;
-            return QUICK.min(self.interval);
+            return (took / 2).clamp(QUICK, BREATH).min(self.interval);
         }
         if round.is_in_flight() {
             return self.grow(|pace| &mut pace.waiting, LONGEST.min(self.interval));
@@ -91,7 +93,7 @@ mod tests {
     }
 
     fn millis(pace: &mut Pace, rounds: &[Result<Round, RoundError>]) -> Vec<u128> {
-        rounds.iter().map(|round| pace.after(round).as_millis()).collect()
+        rounds.iter().map(|round| pace.after(round, Duration::ZERO).as_millis()).collect()
     }
 
     #[test]
@@ -102,14 +104,17 @@ mod tests {
         assert_eq!(millis(&mut pace, &[round(Some(Verdict::Done), true), hangs()]), [250, 500]);
         let blocked = || round(Some(Verdict::Blocked("web".into())), true);
         assert_eq!(millis(&mut pace, &[blocked(), blocked()]), [1000, 2000]);
-        assert!(pace.after(&round(Some(Verdict::Throttled("slow".into())), true)) >= TROUBLE);
+        assert!(pace.after(&round(Some(Verdict::Throttled("slow".into())), true), Duration::ZERO) >= TROUBLE);
+        for (took, wait) in [(100, 250), (1000, 500), (60_000, 2000)] {
+            assert_eq!(pace.after(&round(Some(Verdict::Done), true), Duration::from_millis(took)).as_millis(), wait);
+        }
     }
 
     #[test]
     fn an_idle_loop_comes_down_to_its_interval_give_or_take_a_tenth() {
         let mut pace = Pace::new(MINUTE);
         for _ in 0..100 {
-            let wait = pace.after(&round(None, false)).as_millis();
+            let wait = pace.after(&round(None, false), Duration::ZERO).as_millis();
             assert!((54_000..=66_000).contains(&wait), "{wait}");
         }
     }
