@@ -32,7 +32,7 @@ fn a_budget_that_allows_nothing_is_named_times_out_and_the_node_is_as_before() {
     corner.wait_for_pods("app=web", 2);
     corner.wait_for_budget("strict");
     let before = uids(&corner);
-    corner.create(&draining(&corner, json!({}), json!({"timeoutSeconds": 4})));
+    corner.create(&draining(&corner, json!({}), json!({"timeoutSeconds": 10})));
     corner.rounds_until("the drain is blocked", || corner.status("op")["nodeStatuses"]["budget-0"]["reason"] == "DrainBlocked");
     let status = corner.status("op");
     let message = status["message"].as_str().unwrap();
@@ -45,7 +45,7 @@ fn a_budget_that_allows_nothing_is_named_times_out_and_the_node_is_as_before() {
     let entry = corner.status("op")["nodeStatuses"]["budget-0"].clone();
     assert_eq!(entry["reason"], "DrainTimeout", "{entry:#}");
     let message = entry["message"].as_str().unwrap();
-    assert!(message.contains("within 4 seconds") && message.contains("budget/strict"), "{message}");
+    assert!(message.contains("within 10 seconds") && message.contains("budget/strict"), "{message}");
     assert_all_given_back(&corner);
     assert_eq!(uids(&corner), before, "nothing was deleted past the budget");
     assert!(corner.list("jobs").is_empty(), "nothing ran");
