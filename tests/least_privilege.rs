@@ -42,15 +42,36 @@ fn used(line: &str) -> Option<String> {
     Some(format!("{} {}{slash}{sub}.{}", text("/verb"), text("/objectRef/resource"), text("/objectRef/apiGroup")))
 }
 
-#[test]
-fn what_the_runners_did_in_the_whole_test_run_is_what_the_shipped_cluster_role_allows() {
+/// The lines of the audit logs that the last run of `it` has left.
+fn lines() -> Vec<String> {
     let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("audit-logs");
     let logs = std::fs::read_to_string(&list).expect("no test run has left its audit logs: run the tests of `it` first (make test)");
-    let mut seen = BTreeSet::new();
-    for log in logs.lines() {
-        let text = std::fs::read_to_string(log).unwrap_or_else(|error| panic!("the audit log {log}: {error}; run make test"));
-        seen.extend(text.lines().filter_map(used));
+    let read = |log: &str| std::fs::read_to_string(log).unwrap_or_else(|error| panic!("the audit log {log}: {error}; run make test"));
+    logs.lines().flat_map(|log| read(log).lines().map(String::from).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn nothing_that_a_runner_made_in_the_whole_test_run_holds_a_token_or_a_secret() {
+    let mut made = 0;
+    for line in lines().iter().filter(|line| used(line).is_some_and(|what| what.starts_with("create "))) {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let object = &event["requestObject"];
+        let Some(pod) = [&object["spec"]["template"]["spec"], &object["spec"]].into_iter().find(|spec| spec["containers"].is_array())
+        else {
+            continue;
+        };
+        assert_eq!(pod["automountServiceAccountToken"], Value::Bool(false), "{}", object["metadata"]["name"]);
+        assert!(pod["serviceAccountName"].is_null() && pod["serviceAccount"].is_null());
+        let volumes = pod["volumes"].as_array().into_iter().flatten();
+        assert!(volumes.into_iter().all(|volume| volume["secret"].is_null() && volume["projected"].is_null()));
+        made += 1;
     }
+    assert!(made > 100, "only {made} Jobs and Pods were made: was it a whole run?");
+}
+
+#[test]
+fn what_the_runners_did_in_the_whole_test_run_is_what_the_shipped_cluster_role_allows() {
+    let seen: BTreeSet<String> = lines().iter().filter_map(|line| used(line)).collect();
     let allowed = allowed();
     let missing: Vec<_> = seen.difference(&allowed).collect();
     let idle: Vec<_> = allowed.difference(&seen).collect();

@@ -27,7 +27,7 @@ fn has_event(corner: &Corner, reason: &str) -> bool {
 fn a_missing_image_and_a_missing_pull_secret_are_named_and_the_time_limit_frees_the_slot() {
     let corner = Corner::new("image");
     corner.nodes(1, 0);
-    let spec = json!({"command": ["no-image"], "image": "registry.example/none:1", "imagePullSecrets": [{"name": "absent"}], "rollout": {"nodeTimeoutSeconds": 5}});
+    let spec = json!({"command": ["no-image"], "image": "registry.example/none:1", "imagePullSecrets": [{"name": "absent"}], "rollout": {"nodeTimeoutSeconds": 15}});
     corner.create(&corner.nodeop("op", spec));
     let pulling = || corner.list("pods").iter().any(|pod| pod.to_string().contains("ImagePullBackOff"));
     // What the kubelet says about a Secret that is not there.
