@@ -26,6 +26,7 @@ pub mod round;
 mod schema;
 pub mod selector;
 pub mod settings;
+pub mod simulate;
 pub mod snapshot;
 pub mod sweep;
 pub mod text;

@@ -8,12 +8,16 @@ use crate::harness::{Corner, wait_for};
 
 const NODEOP: &str = "nodeops.operator.kairos.io";
 
+/// For so long nobody asks why an object has not started yet: `YOUNG` in `src/cluster/observe/explain.rs`.
+const YOUNG: Duration = Duration::from_secs(2);
+
 /// Runs until the Job may run, lets the cluster speak, and takes one more round.
 fn reason_after_one_round(corner: &Corner, spoken: impl FnMut() -> bool) -> (Value, String) {
     let node = format!("{}-0", corner.name);
     let running = || corner.status("op")["nodeStatuses"][&node]["step"] == "Running";
     corner.rounds_until("the Job may run", running);
     wait_for("the cluster says what is wrong", Duration::from_secs(30), spoken);
+    std::thread::sleep(YOUNG);
     corner.round();
     let why = corner.rounds(&["why", &node]);
     (corner.status("op")["nodeStatuses"][&node].clone(), why.out)
