@@ -2,7 +2,8 @@
 //! independent and go side by side; the actions of a step go one after the other, until one is refused.
 
 use futures::future::join_all;
-use http::Request;
+use http::header::ACCEPT;
+use http::{HeaderValue, Request};
 use kube::core::Status;
 use tokio::sync::Semaphore;
 
@@ -11,6 +12,9 @@ use super::{Cluster, PARALLEL, errors, evict, request};
 use crate::outcome::{ActionOutcome, Outcome, Verdict};
 use crate::plan::{Action, Decision, Plan, Step};
 use crate::snapshot::Reference;
+
+/// Nobody reads the object that a write is answered with: a Node with its images, or a status of thousands of entries.
+const BRIEFLY: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json");
 
 /// Whether a round writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +82,10 @@ impl Writer<'_> {
             return Verdict::Skipped;
         }
         let result = match request {
-            Ok(request) => self.cluster.call(request).await,
+            Ok(mut request) => {
+                request.headers_mut().insert(ACCEPT, BRIEFLY);
+                self.cluster.call(request).await
+            }
             Err(error) => Err(error),
         };
         match &result {
