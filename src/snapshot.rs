@@ -4,6 +4,7 @@
 //! ([`manifests`]) or from a test, and a decision knows nothing else.
 
 pub(crate) mod convert;
+pub mod doubts;
 pub mod manifests;
 pub mod objects;
 pub mod views;

@@ -36,9 +36,6 @@ pub const BUDGET: Kind = kind("PodDisruptionBudget", "policy", "v1", "poddisrupt
 /// Lease.
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
-/// The kinds of resources that may hold a node; the value of a lock does not tell which.
-pub const HOLDERS: &[Kind] = &[NODEOP];
-
 /// The kinds that a plan may write to.
 const WRITTEN: &[Kind] = &[NODEOP, NODE, POD, JOB];
 

@@ -11,8 +11,6 @@ mod resources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-
 use futures::{StreamExt, TryStreamExt, future, stream};
 use serde::de::DeserializeOwned;
 
@@ -21,11 +19,11 @@ use super::kinds::{self, Kind};
 use super::list::Query;
 use super::{Cluster, PARALLEL};
 use crate::names;
-use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodeStep};
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::Lease;
-use crate::snapshot::{convert, wire};
+use crate::snapshot::{convert, doubts, wire};
 
 /// Looks at the cluster.
 ///
@@ -79,7 +77,8 @@ async fn lease(cluster: &Cluster) -> Result<Option<Lease>, ObserveError> {
 
 /// All pods of the nodes that are being drained, and the budgets over them.
 async fn drains(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
-    let nodes = draining(snapshot);
+    let mut nodes = doubts::draining_nodes(snapshot);
+    nodes.retain(|name| kinds::is_path_segment(name));
     if nodes.is_empty() {
         return Ok(());
     }
@@ -95,17 +94,6 @@ async fn drains(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Observ
     snapshot.drains = drains;
     snapshot.budgets = budgets;
     Ok(())
-}
-
-/// The nodes that some operation is draining, or will once it has the lock.
-fn draining(snapshot: &Snapshot) -> BTreeSet<String> {
-    let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
-    let entries = draining.flat_map(|resource| &resource.status.node_statuses);
-    entries
-        .filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)))
-        .map(|(name, _)| name.clone())
-        .filter(|name| kinds::is_path_segment(name))
-        .collect()
 }
 
 impl ObserveError {

@@ -1,22 +1,16 @@
 //! Absence, confirmed. What a list does not show may have been made after it, or be out of the selector's sight; only a
 //! 404 or another uid under the same name proves that an object is gone, and a refusal proves nothing.
 
-use std::collections::BTreeSet;
-
 use futures::{StreamExt, stream};
 
 use crate::cluster::kinds::{self, Kind};
 use crate::cluster::{Cluster, PARALLEL};
-use crate::names;
-use crate::nodeop::adopt;
-use crate::nodeop::api::NodeStep;
 use crate::snapshot::views::Job;
-use crate::snapshot::{Reference, Resource, Snapshot};
-use crate::snapshot::{convert, wire};
+use crate::snapshot::{Reference, Snapshot, convert, doubts, wire};
 
 /// Asks for everything that decisions would rest on and that the lists do not show.
 pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
-    let missing: Vec<(Kind, Reference)> = doubts(snapshot).into_iter().filter_map(|what| Some((kind(&what)?, what))).collect();
+    let missing: Vec<(Kind, Reference)> = doubts::absences(snapshot).into_iter().filter_map(|what| Some((kind(&what)?, what))).collect();
     let looks = missing.into_iter().map(|(kind, what)| async move {
         let answer = look(cluster, kind, &what).await;
         (what, answer)
@@ -36,78 +30,21 @@ pub(super) async fn confirm(cluster: &Cluster, snapshot: &mut Snapshot) {
     unheld(cluster, snapshot).await;
 }
 
-/// The nodes whose claim says that they are locked, and cordoned if asked, while the list shows them without: a claim fails
-/// over that, so the node itself is asked.
+/// Asks for the nodes that do not look as their claims say.
 async fn unheld(cluster: &Cluster, snapshot: &mut Snapshot) {
-    let mut names = BTreeSet::new();
-    for Resource { meta, spec, status } in &snapshot.nodeops {
-        let held = status.node_statuses.iter().filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Draining | NodeStep::Starting)));
-        for node in held.filter_map(|(name, _)| snapshot.nodes.get(name)) {
-            let locked = node.lock.as_ref().is_some_and(|lock| lock.value == meta.holder());
-            if !locked || spec.cordons() && !node.unschedulable {
-                names.insert(node.name.clone());
-            }
-        }
-    }
+    let names = doubts::unheld_nodes(snapshot);
     let looks = names.into_iter().map(|name| async move { cluster.look::<wire::Node>(kinds::NODE, "", &name, false).await.ok().flatten() });
     let found: Vec<_> = stream::iter(looks).buffer_unordered(PARALLEL).collect().await;
     snapshot.nodes.extend(found.into_iter().flatten().map(convert::node).map(|node| (node.name.clone(), node)));
 }
 
-/// The Jobs that claims are about to start and that the lists do not show. Mostly there are none yet; but one that lost its
-/// labels would be made again and again, and never be seen.
+/// Asks for the Jobs that claims are about to start.
 async fn unlisted(cluster: &Cluster, snapshot: &mut Snapshot) {
-    let mut names = BTreeSet::new();
-    for Resource { meta, status, .. } in &snapshot.nodeops {
-        for (node, entry) in &status.node_statuses {
-            let (Some(NodeStep::Starting), Some(uid)) = (entry.step, &entry.node_uid) else { continue };
-            let (run, attempt) = (entry.run.unwrap_or(1), entry.attempt.unwrap_or(0));
-            names.insert((meta.namespace.clone(), names::job_name(&meta.name, &meta.uid, node, uid, run, attempt)));
-        }
-    }
-    names.retain(|(namespace, name)| !snapshot.jobs.iter().any(|job| job.name == *name && job.namespace == *namespace));
-    let looks = names
+    let looks = doubts::unlisted_jobs(snapshot)
         .into_iter()
         .map(|(namespace, name)| async move { cluster.look::<wire::Job>(kinds::JOB, &namespace, &name, false).await.ok().flatten() });
     let found: Vec<_> = stream::iter(looks).buffer_unordered(PARALLEL).collect().await;
     snapshot.jobs.extend(found.into_iter().flatten().map(convert::job));
-}
-
-/// What a status or a node names and the lists do not show.
-pub(super) fn doubts(snapshot: &Snapshot) -> BTreeSet<Reference> {
-    let mut doubts = BTreeSet::new();
-    let jobs: BTreeSet<&str> = snapshot.jobs.iter().map(|job| job.uid.as_str()).collect();
-    let mut living: BTreeSet<&str> = snapshot.unreadable.iter().map(|unreadable| unreadable.what.uid.as_str()).collect();
-    for resource in &snapshot.nodeops {
-        living.insert(&resource.meta.uid);
-        let foreign = resource.status.spec_hash.is_none();
-        for (name, entry) in &resource.status.node_statuses {
-            // The existing operator records names only; where nobody has that name, the uid stays empty.
-            if let (None, Some(job)) = (&entry.job_uid, &entry.job_name)
-                && (entry.step.is_some() || foreign && adopt::is_in_flight(entry))
-                && !snapshot.jobs.iter().any(|there| there.name == *job && there.namespace == resource.meta.namespace)
-            {
-                doubts.insert(Reference::new(kinds::JOB.name, &resource.meta.namespace, job, ""));
-            }
-            if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
-                && !jobs.contains(uid.as_str())
-            {
-                doubts.insert(Reference::new(kinds::JOB.name, &resource.meta.namespace, job, uid));
-            }
-            if let (Some(_), Some(uid)) = (&entry.step, &entry.node_uid)
-                && snapshot.nodes.get(name).is_none_or(|node| node.uid != *uid)
-            {
-                doubts.insert(Reference::new(kinds::NODE.name, "", name, uid));
-            }
-        }
-    }
-    let holders = snapshot.nodes.values().flat_map(|node| [&node.lock, &node.cordoned_by]).flatten();
-    for (namespace, name, uid) in holders.filter_map(|holder| holder.parts()).filter(|(_, _, uid)| !living.contains(uid)) {
-        for kind in kinds::HOLDERS {
-            doubts.insert(Reference::new(kind.name, namespace, name, uid));
-        }
-    }
-    doubts
 }
 
 /// The kind of a reference that can be asked for.
