@@ -1,5 +1,15 @@
 //! A rollout in memory: the very same decisions and steps as in a cluster, in virtual time.
 //!
-//! - [`trace`]: what it looked like.
+//! - [`world`]: a cluster in memory, and what is going to happen in it. What the apiserver does with each write stands in
+//!   `apiserver`, what controllers and kubelets do in `controllers` and `kubelet`, and [`workload`] holds everybody else's pods.
+//! - [`model`]: how long things take, and what fails.
+//! - [`trace`]: what a rollout looked like.
 
+mod apiserver;
+mod controllers;
+mod kubelet;
+pub mod model;
 pub mod trace;
+pub mod workload;
+pub mod world;
+pub mod writes;

@@ -1,0 +1,219 @@
+//! What happens on nodes: pods start and end there, machines reboot, kubelets die and come back, nodes go for good.
+
+use jiff::SignedDuration;
+
+use super::world::{Backing, Happening, Record, World};
+use crate::names;
+use crate::snapshot::views::{Container, ContainerState, Exit, Node, Pod};
+
+/// Until a container that was told to end has ended.
+const GRACE: SignedDuration = SignedDuration::from_secs(2);
+
+impl World {
+    fn is_alive(&self, node: &str) -> bool {
+        self.seen.nodes.get(node).is_some_and(|node| !self.dead.contains(&node.uid))
+    }
+
+    /// Starts a pod's containers, if the machine is there and nobody has told the pod to go.
+    pub(super) fn start_pod(&mut self, uid: &str) {
+        let Some(pod) = self.pod(uid).filter(|pod| pod.phase == "Pending" && pod.deleted.is_none() && self.is_alive(&pod.node)) else {
+            return;
+        };
+        let preflight = pod.labels.contains_key(names::LABEL_PREFLIGHT);
+        let (boot, record) = (self.boot_of(&pod.node), self.record(pod, None));
+        if let Some(pod) = self.pod_mut(uid) {
+            pod.phase = "Running".into();
+            pod.containers.iter_mut().for_each(|container| container.state = ContainerState::Running);
+        }
+        self.history.extend(record);
+        self.backings.entry(uid.to_string()).or_default().boot = boot;
+        let lasts = if preflight { self.model.preflight } else { self.model.job };
+        self.in_a_while(lasts, Happening::EndPod(uid.to_string()));
+    }
+
+    /// The containers end by themselves, if the machine has not been rebooted since.
+    pub(super) fn end_pod(&mut self, uid: &str) {
+        let Some(pod) = self.pod(uid).filter(|pod| pod.phase == "Running" && self.is_alive(&pod.node)).cloned() else { return };
+        if self.backings.get(uid).is_some_and(|backing: &Backing| backing.boot != self.boot_of(&pod.node)) {
+            return;
+        }
+        if pod.labels.contains_key(names::LABEL_PREFLIGHT) {
+            let message = self.model.skips.get(&pod.node).cloned().unwrap_or_default();
+            return self.finish(uid, Exit { code: 0, message, ..Exit::default() });
+        }
+        let code = i32::from(self.fails(&pod.node));
+        self.finish(uid, Exit { code, ..Exit::default() });
+    }
+
+    /// Whether the command fails on a node this time.
+    fn fails(&mut self, node: &str) -> bool {
+        match self.model.failures.get_mut(node) {
+            Some(0) | None => false,
+            Some(left) => {
+                *left -= u32::from(*left < u32::MAX);
+                true
+            }
+        }
+    }
+
+    /// The containers were told to end, and have: the kubelet tells how, and lets the object go.
+    pub(super) fn stop_pod(&mut self, uid: &str) {
+        let Some(pod) = self.pod(uid).filter(|pod| self.is_alive(&pod.node)) else { return };
+        if !pod.is_terminal() {
+            let started = pod.phase == "Running";
+            if started {
+                self.finish(uid, Exit { code: 137, reason: "Error".into(), ..Exit::default() });
+            }
+        }
+        self.soon(Happening::RemovePod(uid.to_string()));
+    }
+
+    /// Tells a pod to go. One that has ended, or is to have no time, goes at once.
+    pub(super) fn end_gracefully(&mut self, uid: &str, now: bool) {
+        let at = self.second();
+        let Some(pod) = self.pod_mut(uid) else { return };
+        if now || pod.is_terminal() {
+            return self.drop_pod(uid);
+        }
+        if pod.deleted.is_none() {
+            pod.deleted = Some(at);
+            self.after(GRACE, Happening::StopPod(uid.to_string()));
+        }
+    }
+
+    /// The pod object goes.
+    pub(super) fn drop_pod(&mut self, uid: &str) {
+        let Some(pod) = self.take_pod(uid) else { return };
+        self.backings.remove(uid);
+        if let Some(owner) = pod.owner.filter(|owner| owner.kind == "Job") {
+            self.soon(Happening::SyncJob(owner.uid));
+        }
+        self.finish_deletions();
+    }
+
+    fn finish(&mut self, uid: &str, exit: Exit) {
+        let Some(pod) = self.pod_mut(uid) else { return };
+        pod.phase = if exit.code == 0 { "Succeeded" } else { "Failed" }.into();
+        pod.containers.iter_mut().for_each(|container: &mut Container| container.state = ContainerState::Ended(exit.clone()));
+        let pod = pod.clone();
+        self.history.extend(self.record(&pod, Some(exit.code)));
+        self.pod_ended(&pod);
+    }
+
+    /// What history says of a pod in which a command runs.
+    fn record(&self, pod: &Pod, exit: Option<i32>) -> Option<Record> {
+        let job = self.job(&pod.owner.as_ref().filter(|owner| owner.kind == "Job")?.uid);
+        let uid = pod.owner.as_ref().map(|owner| owner.uid.clone()).unwrap_or_default();
+        let operation = pod.labels.get(names::LABEL_OWNER_UID).cloned();
+        let operation = operation.or_else(|| Some(job?.owner.as_ref()?.uid.clone()))?;
+        let run = pod.labels.get(names::LABEL_RUN).and_then(|run| run.parse().ok()).unwrap_or_default();
+        let machine = self.seen.nodes.get(&pod.node).map(|node| node.uid.clone()).unwrap_or_default();
+        Some(Record { at: self.now(), operation, run, job: uid, node: (pod.node.clone(), machine), exit })
+    }
+
+    fn boot_of(&self, node: &str) -> String {
+        self.seen.nodes.get(node).map(|node| node.boot_id.clone()).unwrap_or_default()
+    }
+
+    /// The machine stops, without a word; its kubelet is missed after a while.
+    pub fn kill_node(&mut self, name: &str) {
+        let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()) else { return };
+        if self.dead.insert(uid.clone()) {
+            self.after(Self::silence(), Happening::NotReady(uid));
+        }
+    }
+
+    /// The machine starts again after this time.
+    pub fn boot_node_in(&mut self, name: &str, distance: SignedDuration) {
+        let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()) else { return };
+        self.after(distance, Happening::Boot(uid));
+    }
+
+    /// The node controller has not heard of a kubelet for too long.
+    pub(super) fn not_ready(&mut self, uid: &str) {
+        if self.dead.contains(uid) {
+            self.set_ready(uid, false);
+            self.after(Self::tolerated(), Happening::Desert(uid.to_string()));
+        }
+    }
+
+    /// The machine comes up: a new boot, and nothing of what ran on it runs any more.
+    pub(super) fn boot(&mut self, uid: &str) {
+        let boot = self.uid("boot");
+        let Some(node) = self.machine_mut(uid) else { return };
+        node.boot_id = boot;
+        let name = node.name.clone();
+        self.dead.remove(uid);
+        self.sentinels.retain(|(machine, _)| machine != uid);
+        self.set_ready(uid, false);
+        self.inherit(&name);
+        self.after(SignedDuration::from_secs(5), Happening::NodeReady(uid.to_string()));
+    }
+
+    /// A kubelet begins: what the apiserver says is on its node and runs, does not.
+    fn inherit(&mut self, name: &str) {
+        let pods: Vec<Pod> = self.pods_on(name).cloned().collect();
+        for pod in pods {
+            match pod.phase.as_str() {
+                "Running" if pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none() => {
+                    // restartPolicy OnFailure: the same pod again.
+                    if let Some(pod) = self.pod_mut(&pod.uid) {
+                        pod.phase = "Pending".into();
+                    }
+                    self.in_a_while(self.model.start, Happening::StartPod(pod.uid.clone()));
+                }
+                "Running" => self.finish(&pod.uid, Exit { code: 137, reason: "ContainerStatusUnknown".into(), ..Exit::default() }),
+                "Pending" if pod.deleted.is_none() => self.in_a_while(self.model.start, Happening::StartPod(pod.uid.clone())),
+                _ => {}
+            }
+            if pod.deleted.is_some() {
+                self.soon(Happening::StopPod(pod.uid));
+            }
+        }
+        let others: Vec<(String, bool)> = self.workload.on(name).map(|pod| (pod.uid.clone(), pod.deleted.is_some())).collect();
+        for (uid, leaves) in others {
+            if leaves {
+                self.soon(Happening::Leave(uid));
+            } else {
+                self.workload.unready(&uid);
+                self.in_a_while(self.model.ready, Happening::Ready(uid));
+            }
+        }
+    }
+
+    /// The kubelet tells that all is well.
+    pub(super) fn node_ready(&mut self, uid: &str) {
+        if !self.dead.contains(uid) {
+            self.set_ready(uid, true);
+        }
+    }
+
+    fn set_ready(&mut self, uid: &str, ready: bool) {
+        let version = self.version();
+        let Some(node) = self.machine_mut(uid).filter(|node| node.ready != ready) else { return };
+        node.ready = ready;
+        node.resource_version = version;
+        let name = node.name.clone();
+        if !ready {
+            let pods: Vec<String> = self.workload.on(&name).map(|pod| pod.uid.clone()).collect();
+            pods.iter().for_each(|uid| self.workload.unready(uid));
+        }
+    }
+
+    /// The node object goes, and with it the machine.
+    pub fn delete_node(&mut self, name: &str) {
+        if self.seen.nodes.remove(name).is_some() {
+            self.orphan_pods(name);
+        }
+    }
+
+    /// A new machine comes up under this name.
+    pub fn join_node(&mut self, name: &str, labels: std::collections::BTreeMap<String, String>) {
+        let (uid, boot, version) = (self.uid("node"), self.uid("boot"), self.version());
+        let created = Some(self.second());
+        let node =
+            Node { name: name.into(), uid, boot_id: boot, resource_version: version, labels, ready: true, created, ..Node::default() };
+        self.add_node(node);
+        self.inherit(name);
+    }
+}
