@@ -9,6 +9,7 @@ mod apiserver;
 mod controllers;
 mod kubelet;
 pub mod model;
+pub mod rollout;
 pub mod trace;
 pub mod workload;
 pub mod world;
