@@ -15,6 +15,10 @@ pub mod cli;
 pub mod cluster;
 pub mod crds;
 pub mod decide;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod names;
 pub mod nodeop;
 pub mod outcome;

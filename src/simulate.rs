@@ -2,6 +2,8 @@
 //!
 //! - [`world`]: a cluster in memory, and what is going to happen in it. What the apiserver does with each write stands in
 //!   `apiserver`, what controllers and kubelets do in `controllers` and `kubelet`, and [`workload`] holds everybody else's pods.
+//! - [`people`]: what people do to it meanwhile.
+//! - [`rollout`]: rounds over it until nothing is left to do, one [`writes`] after the other.
 //! - [`model`]: how long things take, and what fails.
 //! - [`trace`]: what a rollout looked like.
 
@@ -9,6 +11,7 @@ mod apiserver;
 mod controllers;
 mod kubelet;
 pub mod model;
+pub mod people;
 pub mod rollout;
 pub mod trace;
 pub mod workload;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::mutant::Mutant;
 use crate::names;
 use crate::nodeop::{jobs::KIND, release};
 use crate::plan::{Action, Decision, NodeApply, Step};
@@ -67,8 +68,8 @@ fn is_ours(holder: &Holder) -> bool {
 fn is_gone(snapshot: &Snapshot, settings: &Settings, holder: &Holder) -> bool {
     let Some((namespace, name, uid)) = holder.parts() else { return false };
     settings.acts_on(namespace)
-        && !snapshot.nodeops.iter().any(|op| op.meta.uid == uid)
-        && snapshot.is_absent(&Reference::new(KIND, namespace, name, uid))
+        && (Mutant::SweepAnything.lives() || !snapshot.nodeops.iter().any(|op| op.meta.uid == uid))
+        && (Mutant::SweepAnything.lives() || snapshot.is_absent(&Reference::new(KIND, namespace, name, uid)))
 }
 
 /// Whether a Job or Pod of a resource that is gone may still do something on a node. It can only have been in the

@@ -174,9 +174,17 @@ impl<'a> Place<'_, 'a> {
         let pods = self.op.pods_of(self.entry.job_uid.as_deref().unwrap_or_default(), self.name);
         let succeeded = super::verdict::succeeded_before_the_job_went(&pods) || named.is_some_and(|job| job.complete);
         let replaced = self.is_replaced() || self.entry.reason.as_deref() == Some(Reason::NodeReplaced.code());
-        let starts_anew = replaced && (self.takes_new_nodes() || !succeeded);
+        // A write that was long under way may have let the Job run on the machine that has the name now.
+        let machine = self.op.snapshot.nodes.get(self.name);
+        let began_on = |node: &&Node| node.created.is_some_and(|since| super::verdict::succeeded_since(&pods, since));
+        let machine = machine.filter(|node| replaced && began_on(node));
+        let starts_anew = replaced && machine.is_none() && (self.takes_new_nodes() || !succeeded);
         if succeeded && !starts_anew {
-            return self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+            let mut advance = self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+            if let (Some(entry), Some(machine)) = (advance.entry.as_mut().filter(|entry| entry.step.is_some()), machine) {
+                entry.node_uid = Some(machine.uid.clone());
+            }
+            return advance;
         }
         let live_pod = self.op.has_live_pod(self.name);
         if starts_anew && !live_pod && named.map_or_else(|| self.job_is_gone(), |job| job.is_finished()) {
@@ -200,7 +208,8 @@ impl<'a> Place<'_, 'a> {
                 "remove the Job",
                 Action::Delete {
                     what: Reference::new("Job", &job.namespace, &job.name, &job.uid),
-                    resource_version: None,
+                    // Had it ended meanwhile, its result would be lost with it.
+                    resource_version: Some(job.resource_version.clone()).filter(|version| !version.is_empty()),
                     grace_seconds: None,
                 },
             ));

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::api::{NodeOpSpec, NodeStatus};
 use super::jobs::Claim;
 use super::runs::Run;
+use crate::mutant::Mutant;
 use crate::names;
 use crate::plan::{Action, NodeReason, Step};
 use crate::reason::Reason;
@@ -160,6 +161,9 @@ impl<'a> Operation<'a> {
     /// whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
     pub fn in_flight(&self) -> BTreeSet<&str> {
         let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| *node);
+        if Mutant::ClaimsOnly.lives() {
+            return claims.collect();
+        }
         let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
         let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
         let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
+use crate::mutant::Mutant;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::snapshot::Meta;
@@ -36,6 +37,7 @@ pub struct Pending<'a> {
 pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>) -> Pending<'a> {
     let in_flight: BTreeSet<&str> = op.in_flight();
     let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(WAVE).min(WAVE);
+    let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
     let mut free = limit.saturating_sub(in_flight.len());
     let mut pending = Pending::default();
     for node in nodes {
@@ -102,7 +104,7 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
     if !node.ready {
         return because(Reason::NotReady, "the node is not Ready; it is started when it is".into());
     }
-    if let Some(lock) = node.lock.as_ref().filter(|_| !op.locks(node)) {
+    if let Some(lock) = node.lock.as_ref().filter(|_| !op.locks(node) && !Mutant::NoLock.lives()) {
         return because(Reason::WaitingForOther, format!("{} goes first", lock.path()));
     }
     if !op.spec.cordons() {
@@ -117,6 +119,9 @@ pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
 
 /// Another operation is on the node, or goes first.
 fn other(op: &Operation<'_>, node: &Node, others: &Others<'_>) -> Option<NodeReason> {
+    if Mutant::NoLock.lives() {
+        return None;
+    }
     let there = others.in_flight.get(node.name.as_str()).filter(|other| other.uid != op.meta.uid);
     let first = there.or_else(|| others.wanted.get(node.name.as_str()))?;
     Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{} goes first", first.path()) })

@@ -11,6 +11,7 @@ use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::rebooting;
 use super::verdict::clip;
+use crate::mutant::Mutant;
 use crate::plan::{Action, NodeReason, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
@@ -73,7 +74,7 @@ impl<'a> Place<'_, 'a> {
 
     /// Whether the Job that the claim names is gone, by a look that confirmed it.
     pub fn job_is_gone(&self) -> bool {
-        let Some(name) = &self.entry.job_name else { return true };
+        let Some(name) = self.entry.job_name.as_ref().filter(|_| !Mutant::TrustLists.lives()) else { return true };
         // Adopted from the existing operator, which records no uid: then none of that name is there.
         let uid = self.entry.job_uid.as_deref().unwrap_or_default();
         self.op.snapshot.is_absent(&Reference::new("Job", &self.op.meta.namespace, name, uid))
@@ -107,7 +108,8 @@ impl<'a> Place<'_, 'a> {
 
     /// Records a failure; the lock comes off next.
     pub fn fail(&self, reason: Reason, message: &str) -> Advance {
-        self.settle(NodePhase::Failed, reason, message)
+        let phase = if Mutant::Lie.lives() { NodePhase::Completed } else { NodePhase::Failed };
+        self.settle(phase, reason, message)
     }
 
     /// Records a result; the lock comes off next.

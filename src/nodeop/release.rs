@@ -5,6 +5,7 @@
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
+use crate::mutant::Mutant;
 use crate::plan::{Action, NodeApply, Step, TakeOver};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
@@ -13,7 +14,9 @@ use crate::snapshot::views::Node;
 /// The step that releases a node, if there is something to release and nothing of the operation runs there any more.
 pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Option<Step> {
     let held = entry.is_some_and(|entry| entry.step.is_some_and(|step| step < NodeStep::Releasing));
-    if held || op.has_live_pod(&node.name) || op.has_live_job(&node.name) {
+    let busy = op.has_live_pod(&node.name) || op.has_live_job(&node.name);
+    let kept = Mutant::KeepFailed.lives() && entry.is_some_and(|entry| entry.phase == NodePhase::Failed);
+    if held && !Mutant::ReleaseTooEarly.lives() || busy && !Mutant::ReleaseTooEarly.lives() || kept {
         return None;
     }
     if is_released(op, node, entry) {
@@ -21,6 +24,14 @@ pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Opti
         return left.then(|| op.step(&node.name, Reason::Releasing, "give back what the existing operator has left", take_over(node)));
     }
     let keep = keeps_cordon(op, node, entry);
+    if Mutant::NoOwnership.lives() && !keep && node.unschedulable {
+        let take = TakeOver {
+            node: Reference::new("Node", "", &node.name, &node.uid),
+            resource_version: node.resource_version.clone(),
+            uncordon: true,
+        };
+        return Some(op.step(&node.name, Reason::Releasing, "let go of the node", Action::TakeOver(take)));
+    }
     let apply = NodeApply {
         node: Reference::new("Node", "", &node.name, &node.uid),
         resource_version: node.resource_version.clone(),

@@ -4,6 +4,7 @@ use super::api::{NodePhase, NodeStep};
 use super::place::{Advance, Place};
 use super::rebooting;
 use super::verdict::{self, Verdict};
+use crate::mutant::Mutant;
 use crate::plan::Action;
 use crate::reason::Reason;
 use crate::snapshot::Reference;
@@ -159,6 +160,9 @@ fn without_job(place: &Place<'_, '_>) -> Advance {
     }
     if place.op.has_live_pod(place.name) {
         return place.stay(Reason::JobLost, "the Job was deleted; its pod still ends");
+    }
+    if let Some(node) = place.node().filter(|_| Mutant::StartAgain.lives()) {
+        return try_again(place, node, "the Job is gone");
     }
     let name = place.entry.job_name.as_deref().unwrap_or_default();
     place.fail(Reason::JobLost, &format!("Job {name} was deleted before its result was known"))

@@ -3,6 +3,9 @@
 //! The verdict is the operation container's exit code, not the Job's condition: a node that died after the command's
 //! exit 0 makes the Job fail, and the command would run again.
 
+use jiff::Timestamp;
+
+use crate::mutant::Mutant;
 use crate::names;
 use crate::reason::Reason;
 use crate::snapshot::views::{Container, ContainerState, Exit, Job, Pod, Trouble};
@@ -23,7 +26,8 @@ pub enum Verdict {
 
 /// The verdict on a Job, from it and its pods.
 pub fn of(job: &Job, pods: &[&Pod], node_ready: bool) -> Verdict {
-    if pods.iter().any(|pod| command_exit(pod).is_some_and(|exit| exit.code == 0)) || job.complete {
+    let told = pods.iter().any(|pod| command_exit(pod).is_some_and(|exit| exit.code == 0));
+    if told && !Mutant::BelieveTheJob.lives() || job.complete {
         return Verdict::Succeeded;
     }
     if let Some(trouble) = &job.failed {
@@ -35,6 +39,12 @@ pub fn of(job: &Job, pods: &[&Pod], node_ready: bool) -> Verdict {
 /// Whether a pod of a Job that is gone tells that the command succeeded.
 pub fn succeeded_before_the_job_went(pods: &[&Pod]) -> bool {
     pods.iter().any(|pod| command_exit(pod).is_some_and(|exit| exit.code == 0))
+}
+
+/// Whether the command was started after a moment, and succeeded.
+pub fn succeeded_since(pods: &[&Pod], since: Timestamp) -> bool {
+    let later = |exit: &Exit| exit.code == 0 && exit.started.is_some_and(|started| started > since);
+    pods.iter().filter_map(|pod| command_exit(pod)).any(later)
 }
 
 /// Whether the Job controller counts as failed a pod in which the command succeeded: it would make another one.

@@ -215,11 +215,6 @@ impl World {
             }
         }
     }
-
-    /// The world's time in seconds, which is all that metadata knows.
-    pub(super) fn second(&self) -> jiff::Timestamp {
-        jiff::Timestamp::from_second(self.now().as_second()).unwrap_or(self.now())
-    }
 }
 
 /// What an apply makes of an annotation.

@@ -26,7 +26,9 @@ impl World {
             pod.containers.iter_mut().for_each(|container| container.state = ContainerState::Running);
         }
         self.history.extend(record);
-        self.backings.entry(uid.to_string()).or_default().boot = boot;
+        let started = Some(self.second());
+        let backing = self.backings.entry(uid.to_string()).or_default();
+        (backing.boot, backing.started) = (boot, started);
         let lasts = if preflight { self.model.preflight } else { self.model.job };
         self.in_a_while(lasts, Happening::EndPod(uid.to_string()));
     }
@@ -92,6 +94,8 @@ impl World {
     }
 
     fn finish(&mut self, uid: &str, exit: Exit) {
+        let started = self.backings.get(uid).and_then(|backing| backing.started);
+        let exit = Exit { started, ..exit };
         let Some(pod) = self.pod_mut(uid) else { return };
         pod.phase = if exit.code == 0 { "Succeeded" } else { "Failed" }.into();
         pod.containers.iter_mut().for_each(|container: &mut Container| container.state = ContainerState::Ended(exit.clone()));

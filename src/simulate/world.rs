@@ -34,6 +34,8 @@ pub struct World {
     clock: Timestamp,
     agenda: BTreeMap<(Timestamp, u64), Happening>,
     counter: u64,
+    /// How far the clock of the apiserver that answers is off.
+    pub(super) skew: SignedDuration,
     /// The node that took the last pod of the workload.
     pub(super) cursor: String,
     jobs: HashMap<String, usize>,
@@ -104,8 +106,8 @@ pub(super) struct Backing {
     pub labels: BTreeMap<String, String>,
     /// Of a pod: the boot of its node in which its containers were started.
     pub boot: String,
-    /// Of a reboot pod: the boot that it may end.
-    pub approved: Option<String>,
+    /// When they were.
+    pub started: Option<Timestamp>,
 }
 
 /// For so long a kubelet may be silent.
@@ -134,6 +136,7 @@ impl World {
             clock,
             agenda: BTreeMap::new(),
             counter: 0,
+            skew: SignedDuration::ZERO,
             cursor: String::new(),
             jobs: seen.jobs.iter().enumerate().map(|(at, job)| (job.uid.clone(), at)).collect(),
             pods: seen.pods.iter().enumerate().map(|(at, pod)| (pod.uid.clone(), at)).collect(),
@@ -192,6 +195,16 @@ impl World {
     /// The world's time.
     pub fn now(&self) -> Timestamp {
         self.clock
+    }
+
+    /// The world's time in seconds, which is all that metadata knows.
+    pub(super) fn second(&self) -> Timestamp {
+        Timestamp::from_second(self.clock.as_second()).unwrap_or(self.clock)
+    }
+
+    /// What the Date header of an answer tells; the clocks of apiservers may differ.
+    fn told(&self) -> Timestamp {
+        self.second().checked_add(self.skew).unwrap_or(self.clock)
     }
 
     /// When the next thing happens by itself.
@@ -256,8 +269,7 @@ impl World {
         let unlisted = unlisted.iter().filter_map(|(namespace, name)| self.job_named(namespace, name));
         let unheld = doubts::unheld_nodes(lists).into_iter().filter_map(|name| self.seen.nodes.get(&name).map(|node| (name, node.clone())));
         Snapshot {
-            // The Date header of an answer knows seconds only.
-            now: Timestamp::from_second(self.clock.as_second()).unwrap_or(self.clock),
+            now: self.told(),
             budgets: if drains.is_empty() { Vec::new() } else { self.workload.budgets() },
             drains,
             absent: doubts::absences(lists).into_iter().filter(|what| self.is_absent(what)).collect(),

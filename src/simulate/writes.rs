@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::world::World;
+use crate::mutant::Mutant;
 use crate::outcome::Verdict;
 use crate::plan::{Action, Plan, StatusWrite};
 
@@ -74,6 +75,7 @@ impl Writes {
     /// A write has ended.
     pub fn end(&mut self, write: Write, verdict: &Verdict) {
         let go = match write.unlocks {
+            Some(_) if Mutant::ActBeforeClaim.lives() => true,
             Some(_) => matches!(verdict, Verdict::Done | Verdict::Already),
             None => matches!(verdict, Verdict::Done | Verdict::Already | Verdict::Blocked(_)),
         };

@@ -160,7 +160,7 @@ fn container(name: &str, init: bool, statuses: &[wire::ContainerStatus]) -> Cont
 }
 
 fn exit(ended: &wire::Terminated) -> Exit {
-    Exit { code: ended.exit_code, reason: ended.reason.clone(), message: ended.message.clone() }
+    Exit { code: ended.exit_code, reason: ended.reason.clone(), message: ended.message.clone(), started: ended.started_at }
 }
 
 fn condition<'a>(conditions: &'a [wire::Condition], kind: &str) -> Option<&'a wire::Condition> {

@@ -234,6 +234,9 @@ pub struct Exit {
     pub reason: String,
     /// The termination message.
     pub message: String,
+    /// When it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
 }
 
 /// A PodDisruptionBudget.

@@ -98,7 +98,7 @@ raw! {
     ContainerStatus { name: String, restart_count: i32, state: ContainerState, last_state: ContainerState, }
     ContainerState { waiting: Option<Waiting>, running: Option<IgnoredAny>, terminated: Option<Terminated>, }
     Waiting { reason: String, message: String, }
-    Terminated { exit_code: i32, reason: String, message: String, }
+    Terminated { exit_code: i32, reason: String, message: String, started_at: Option<Timestamp>, }
 
     Budget { metadata: Metadata, spec: BudgetSpec, status: BudgetStatus, }
     BudgetSpec { selector: Option<Value>, }

@@ -1,0 +1,230 @@
+//! A scenario: a fleet, what people want of it, what goes wrong, and when. Everything about it is written down, so that it
+//! can be shrunk and kept as a file; only the dice (how long things take, who writes first) come from the seed.
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Scenario {
+    /// For the dice.
+    pub seed: u64,
+    /// How many runners take rounds side by side while things go wrong.
+    pub runners: usize,
+    /// The nodes.
+    pub nodes: Vec<Machine>,
+    /// How many of the workload's pods may be away at once.
+    pub budget: i32,
+    /// The operations, with the second in which each is created.
+    pub operations: Vec<Operation>,
+    /// What people and machines do.
+    #[serde(default)]
+    pub deeds: Vec<Deed>,
+    /// What becomes of writes, by their number.
+    #[serde(default)]
+    pub fates: Vec<(usize, Fate)>,
+    /// Seconds for which runners stall, by the number of the round.
+    #[serde(default)]
+    pub stalls: Vec<(usize, u64)>,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Machine {
+    /// Name.
+    pub name: String,
+    /// Of the control plane.
+    #[serde(default)]
+    pub control_plane: bool,
+    /// A person has cordoned it.
+    #[serde(default)]
+    pub cordoned: bool,
+    /// How many pods of the workload are on it.
+    #[serde(default)]
+    pub pods: usize,
+    /// How often a command fails there before it succeeds.
+    #[serde(default)]
+    pub failures: u32,
+    /// The preflight finds nothing to do there.
+    #[serde(default)]
+    pub skip: bool,
+}
+
+/// A NodeOp.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Operation {
+    /// Name.
+    pub name: String,
+    /// Second in which it is created.
+    pub at: u64,
+    /// Its spec.
+    pub spec: Value,
+}
+
+/// Something that is done at a second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deed {
+    /// When.
+    pub at: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What people and machines do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum What {
+    Cordon(String),
+    Uncordon(String),
+    Unlock(String),
+    Label(String, bool),
+    Kill(String),
+    Boot(String),
+    DeleteNode(String),
+    ReplaceNode(String),
+    DeleteJobs(String, String),
+    Edit(String, u32),
+    Concurrency(String, i32),
+    Rerun(String, u32),
+    Retry(String, u32),
+    Suspend(String, bool),
+    Delete(String, bool),
+    Recreate(String),
+    Jump(i64),
+}
+
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fate {
+    /// It never arrives, and nobody knows.
+    Lost,
+    /// It is taken, and the answer is lost.
+    Unanswered,
+    /// It is taken so many seconds later; the runner has gone on.
+    Late(u64),
+    /// Refused as a conflict.
+    Conflict,
+    /// Refused with an error of the server's.
+    Refused,
+    /// The runner dies before it.
+    DieBefore,
+    /// The runner dies after it.
+    DieAfter,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Rng::with_seed(seed);
+        let nodes: Vec<Machine> = (0..dice.usize(1..=5)).map(|at| machine(&mut dice, at)).collect();
+        let operations: Vec<Operation> = (0..if dice.u8(..10) < 6 { 1 } else { 2 }).map(|at| operation(&mut dice, at)).collect();
+        let rough = dice.u8(..10);
+        let mut deeds: Vec<Deed> =
+            (0..dice.usize(0..=[0, 2, 4, 6][usize::from(rough % 4)])).map(|_| deed(&mut dice, &nodes, &operations)).collect();
+        deeds.sort_by_key(|deed| deed.at);
+        let fates = match rough {
+            0..=2 => 0,
+            3..=6 => dice.usize(1..=3),
+            _ => dice.usize(3..=15),
+        };
+        let fates = (0..fates).map(|_| (dice.usize(0..80), fate(&mut dice))).collect();
+        let stalls = (0..dice.usize(0..3)).map(|_| (dice.usize(0..40), dice.u64(1..60))).collect();
+        let (runners, budget) = (dice.usize(1..=3), dice.i32(0..3));
+        Self { seed, runners, nodes, budget, operations, deeds, fates, stalls }
+    }
+}
+
+fn machine(dice: &mut Rng, at: usize) -> Machine {
+    Machine {
+        name: format!("n{at}"),
+        control_plane: dice.u8(..4) == 0,
+        cordoned: dice.u8(..8) == 0,
+        pods: dice.usize(0..3),
+        failures: if dice.u8(..5) == 0 { dice.u32(1..4) } else { 0 },
+        skip: dice.u8(..6) == 0,
+    }
+}
+
+fn operation(dice: &mut Rng, at: usize) -> Operation {
+    let mut spec = json!({"command": ["run", "0"], "concurrency": dice.u8(..4), "backoffLimit": dice.u8(..3)});
+    let mut set = |key: &str, value: Value| spec[key] = value;
+    if dice.bool() {
+        set("cordon", json!(true));
+        if dice.bool() {
+            set("drainOptions", json!({"enabled": true, "timeoutSeconds": dice.u32(20..200), "force": dice.bool()}));
+        }
+    }
+    if dice.u8(..4) == 0 {
+        set("preflight", json!({"command": ["look"]}));
+    }
+    if dice.u8(..4) == 0 {
+        set("stopOnFailure", json!(true));
+    }
+    if dice.bool() {
+        set("uncordonOnFailure", json!(dice.bool()));
+    }
+    if dice.u8(..6) == 0 {
+        set("nodeSelector", json!({"matchLabels": {"pool": "a"}}));
+    }
+    let mut rollout = json!({"nodeTimeoutSeconds": dice.u32(60..400)});
+    if dice.u8(..8) == 0 {
+        rollout["runPolicy"] = json!("Once");
+    }
+    if dice.u8(..8) == 0 {
+        rollout["drainMode"] = json!("Strict");
+    }
+    if dice.u8(..8) == 0 {
+        rollout["jobTTLSeconds"] = json!(dice.u8(..60));
+    }
+    set("rollout", rollout);
+    Operation { name: format!("op{at}"), at: if at == 0 { 0 } else { dice.u64(0..60) }, spec }
+}
+
+fn deed(dice: &mut Rng, nodes: &[Machine], operations: &[Operation]) -> Deed {
+    let node = nodes[dice.usize(..nodes.len())].name.clone();
+    let op = operations[dice.usize(..operations.len())].name.clone();
+    let token = dice.u32(1..9);
+    let what = match dice.u8(..19) {
+        0 => What::Cordon(node),
+        1 => What::Uncordon(node),
+        2 => What::Unlock(node),
+        3 => What::Label(node, dice.bool()),
+        4 | 5 => What::Kill(node),
+        6 | 7 => What::Boot(node),
+        8 => What::DeleteNode(node),
+        9 | 10 => What::ReplaceNode(node),
+        11 => What::DeleteJobs(op, node),
+        12 => What::Edit(op, token),
+        13 => What::Concurrency(op, dice.i32(0..4)),
+        14 => What::Rerun(op, token),
+        15 => What::Retry(op, token),
+        16 => What::Suspend(op, dice.bool()),
+        17 => {
+            if dice.bool() {
+                What::Delete(op, dice.bool())
+            } else {
+                What::Recreate(op)
+            }
+        }
+        _ => What::Jump(dice.i64(-90..90)),
+    };
+    Deed { at: dice.u64(1..400), what }
+}
+
+fn fate(dice: &mut Rng) -> Fate {
+    match dice.u8(..8) {
+        0 => Fate::Lost,
+        1 => Fate::Unanswered,
+        2 | 3 => Fate::Late(dice.u64(1..120)),
+        4 => Fate::Conflict,
+        5 => Fate::Refused,
+        6 => Fate::DieBefore,
+        _ => Fate::DieAfter,
+    }
+}

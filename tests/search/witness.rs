@@ -1,0 +1,286 @@
+//! The witness: looks at the world after every write and every happening, and says what must never be.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+use rounds::nodeop::api::{NodePhase, NodeStatus};
+use rounds::plan::{Action, Plan};
+use rounds::reason::Reason;
+use rounds::simulate::people::PERSON;
+use rounds::simulate::world::World;
+use rounds::simulate::writes::What;
+use rounds::snapshot::Snapshot;
+use rounds::snapshot::views::Node;
+
+/// What must never be, and was: a word for the rule and a sentence about what happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+/// A violation, if something is so.
+fn never(is: bool, rule: &'static str, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if is { Err(Violation { rule, what: what() }) } else { Ok(()) }
+}
+
+/// What the witness remembers.
+#[derive(Debug, Default)]
+pub struct Witness {
+    /// Records of the world's history that have been read.
+    read: usize,
+    /// Where a command has succeeded: operation, uid of the machine, run of the spec.
+    succeeded: HashSet<(String, String, i64)>,
+    /// Jobs whose command has succeeded, when, and what that was recorded as.
+    fresh: HashMap<String, (Timestamp, (String, String, i64))>,
+    /// The same by name of the machine, for statuses.
+    names: HashSet<(String, String, i64)>,
+    /// The run of the spec that a run belongs to.
+    runs: HashMap<(String, i64), i64>,
+    /// The largest limit that an operation has had; 0 is none.
+    limits: HashMap<String, usize>,
+    /// When a node was last seen locked.
+    locked: HashMap<String, Timestamp>,
+    /// Nodes whose lock somebody took off by hand, or whose operation somebody deleted: what then still comes is not ours.
+    meddled: BTreeSet<String>,
+}
+
+/// How long a write may be under way.
+const UNDERWAY: SignedDuration = SignedDuration::from_secs(300);
+
+/// Until the Job controller has noticed that a pod has ended.
+const AT_ONCE: SignedDuration = SignedDuration::from_secs(1);
+
+impl Witness {
+    /// People changed something that the witness must know of.
+    pub fn meddled(&mut self, world: &World, node: Option<&str>) {
+        match node {
+            Some(node) => self.meddled.extend([node.to_string()]),
+            None => self.meddled.extend(world.seen.nodes.keys().cloned()),
+        }
+    }
+
+    /// A person asks for another try on failed nodes: where the evidence of a success was destroyed, it may run again.
+    pub fn retried(&mut self, world: &World, operation: &str) {
+        let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.name == operation) else { return };
+        let uid = op.meta.uid.clone();
+        let failed: BTreeSet<&str> = op
+            .status
+            .node_statuses
+            .iter()
+            .filter(|(_, entry)| entry.phase != NodePhase::Completed)
+            .filter_map(|(name, _)| world.seen.nodes.get(name).map(|node| node.uid.as_str()))
+            .collect();
+        self.succeeded.retain(|(of, machine, _)| *of != uid || !failed.contains(machine.as_str()));
+    }
+
+    /// Looks at the world after anything has happened.
+    pub fn look(&mut self, world: &World) -> Result<(), Violation> {
+        for op in &world.seen.nodeops {
+            if let (Some(run), Some(spec_run)) = (op.status.run, op.status.spec_run) {
+                self.runs.insert((op.meta.uid.clone(), run), spec_run);
+            }
+            let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+            let most = self.limits.entry(op.meta.uid.clone()).or_insert(limit);
+            *most = limit.max(*most);
+        }
+        for node in world.seen.nodes.values().filter(|node| node.lock.is_some()) {
+            self.locked.insert(node.name.clone(), world.now());
+        }
+        self.read_history(world)?;
+        self.budget(world)?;
+        one_operation(world)
+    }
+
+    fn read_history(&mut self, world: &World) -> Result<(), Violation> {
+        for record in &world.history[self.read..] {
+            let run = self.runs.get(&(record.operation.clone(), record.run)).copied().unwrap_or(record.run);
+            let key = (record.operation.clone(), record.node.1.clone(), run);
+            never(record.exit.is_none() && self.succeeded.contains(&key), "a command that succeeded is not run again", || {
+                format!("operation {} ran again on {} in run {run}", record.operation, record.node.0)
+            })?;
+            if record.exit == Some(0) {
+                // Of a pod whose Job is gone, nobody may ever see how it ended.
+                if world.job(&record.job).is_some() {
+                    self.fresh.insert(record.job.clone(), (record.at, key.clone()));
+                    self.succeeded.insert(key);
+                }
+                self.names.insert((record.operation.clone(), record.node.0.clone(), run));
+            }
+        }
+        self.read = world.history.len();
+        Ok(())
+    }
+
+    /// In flight by what is in the cluster, not by what a status says: live Jobs, pods that have not ended, locks.
+    fn budget(&self, world: &World) -> Result<(), Violation> {
+        for op in &world.seen.nodeops {
+            let limit = self.limits[&op.meta.uid];
+            if limit >= world.seen.nodes.len() {
+                continue;
+            }
+            let mut flying: BTreeSet<&str> = BTreeSet::new();
+            let live = world.seen.jobs.iter().filter(|job| !job.suspended && !job.is_finished());
+            flying.extend(live.filter(|job| job.owner.as_ref().is_some_and(|o| o.uid == op.meta.uid)).map(|job| job.node.as_str()));
+            // A preflight pod that is made late, by a write that was long under way, touches nothing and is removed.
+            let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !pod.labels.contains_key("kairos.io/preflight"));
+            let ours = pods.filter(|pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&op.meta.uid));
+            flying.extend(ours.map(|pod| pod.node.as_str()));
+            let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
+            flying.extend(locked.map(|node| node.name.as_str()));
+            flying.retain(|name| world.seen.nodes.contains_key(*name));
+            let given_up = |entry: &NodeStatus| entry.is_finished() && entry.reason.as_deref() == Some(Reason::NodeTimeout.code());
+            flying.retain(|name| !op.status.node_statuses.get(*name).is_some_and(given_up));
+            never(flying.len() > limit, "never more nodes in flight than the budget", || {
+                format!("{} has {flying:?} in flight, its limit is {limit}", op.meta.name)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Looks at a write that was taken, and at the node before it.
+    pub fn wrote(&mut self, world: &World, what: &What, before: Option<&Node>) -> Result<(), Violation> {
+        if let (Some(before), What::Action(action)) = (before, what) {
+            let after = world.seen.nodes.get(&before.name);
+            let lifted = before.unschedulable && after.is_some_and(|after| !after.unschedulable);
+            never(lifted && before.cordon_managers.iter().any(|manager| manager == PERSON), "a person's cordon is never lifted", || {
+                action.summary()
+            })?;
+            if let (Action::ApplyNode(apply), Some(lock)) = (action, &before.lock) {
+                never(
+                    apply.lock.is_none() && lock.manager == apply.manager && self.is_busy(world, before, lock.uid()),
+                    "nothing is given back while a command is on it",
+                    || format!("{} while the command of {} runs", action.summary(), lock.path()),
+                )?;
+            }
+        }
+        if let What::Action(Action::Evict { pod, .. }) = what {
+            let node = world.workload.pod(&pod.uid).map(|pod| pod.node.clone()).unwrap_or_default();
+            let lately = self.locked.get(&node).is_some_and(|when| world.now().duration_since(*when) < UNDERWAY);
+            never(!lately && !self.meddled.contains(&node), "nothing is evicted from a node that is not locked", || pod.to_string())?;
+        }
+        // The Job of a node that was replaced is cancelled. Who does so in the moment in which the command succeeds cannot know.
+        if let What::Action(Action::Delete { what, .. }) = what
+            && let Some((when, key)) = self.fresh.get(&what.uid)
+            && world.now().duration_since(*when) < AT_ONCE
+        {
+            self.succeeded.remove(key);
+        }
+        if let What::Status(write) = what {
+            self.status(world, &write.of.uid)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
+    fn is_busy(&self, world: &World, node: &Node, operation: &str) -> bool {
+        let ours = |labels: &BTreeMap<String, String>| labels.get("operator.kairos.io/owner-uid").is_some_and(|uid| uid == operation);
+        let running = world.seen.pods.iter().any(|pod| pod.node == node.name && pod.phase == "Running" && ours(&pod.labels));
+        running && !world.dead.contains(&node.uid) && !self.meddled.contains(&node.name)
+    }
+
+    /// A status that was just written tells no lies.
+    fn status(&self, world: &World, uid: &str) -> Result<(), Violation> {
+        let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.uid == uid) else { return Ok(()) };
+        let spec_run = op.status.spec_run.unwrap_or(1);
+        for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.is_finished()) {
+            let skipped = entry.message.as_deref().is_some_and(|message| message.starts_with("Skipped by preflight"));
+            let succeeded = (1..=spec_run).any(|run| self.names.contains(&(uid.to_string(), name.clone(), run)));
+            never(entry.phase == NodePhase::Completed && !skipped && !succeeded, "a status tells no lies", || {
+                format!("{} is Completed on {name}, where its command never succeeded", op.meta.name)
+            })?;
+            let machine = world.seen.nodes.get(name).map(|node| node.uid.clone()).unwrap_or_default();
+            let failed = entry.phase == NodePhase::Failed && entry.reason.as_deref() == Some(Reason::CommandFailed.code());
+            never(failed && self.succeeded.contains(&(uid.to_string(), machine, spec_run)), "a status tells no lies", || {
+                format!("{} is Failed on {name}, where its command has succeeded", op.meta.name)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// All is over: nothing is held that nobody holds, and who waits says why.
+    pub fn end(&self, world: &World, plan: &Plan, seen: &Snapshot) -> Result<(), Violation> {
+        never(!plan.is_empty(), "an idle round makes no step", || {
+            let steps = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions).map(Action::summary);
+            let statuses = plan
+                .decisions
+                .iter()
+                .filter(|decision| decision.status.is_some())
+                .map(|decision| format!("status of {}: {}", decision.subject, decision.message));
+            steps.chain(statuses).collect::<Vec<_>>().join("; ")
+        })?;
+        for node in seen.nodes.values() {
+            self.released(world, node)?;
+        }
+        for decision in plan.decisions.iter().filter(|decision| !decision.settled) {
+            let said =
+                decision.nodes.values().all(|node| may_wait(node.reason) || node.reason == Reason::Succeeded || !node.message.is_empty());
+            let waits = decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason);
+            never(!said || !waits, "every rollout settles or says why it waits", || {
+                format!("{}: {} {} {:?}", decision.subject, decision.reason.code(), decision.message, decision.nodes)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn released(&self, world: &World, node: &Node) -> Result<(), Violation> {
+        let holder = |uid: &str| world.seen.nodeops.iter().find(|op| op.meta.uid == uid);
+        if let Some(lock) = &node.lock {
+            let held = holder(lock.uid()).is_some_and(|op| {
+                let entry = op.status.node_statuses.get(&node.name);
+                entry.is_some_and(|entry| entry.step.is_some() || entry.reason.as_deref() == Some(Reason::NodeTimeout.code()))
+            });
+            let stuck = world.pods_on(&node.name).any(|pod| !pod.is_terminal());
+            never(!held && !stuck, "no node stays locked without a living operation that says so", || {
+                format!("{} by {}", node.name, lock.value)
+            })?;
+        }
+        if let Some(mark) = &node.cordoned_by {
+            let kept = holder(mark.uid()).is_some_and(|op| {
+                op.status.node_statuses.get(&node.name).is_some_and(|entry| entry.phase == NodePhase::Failed || entry.step.is_some())
+            });
+            let stuck = world.pods_on(&node.name).any(|pod| !pod.is_terminal());
+            never(!kept && !stuck, "no node stays cordoned without a living operation that says so", || {
+                format!("{} by {}", node.name, mark.value)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Two operations never run on one node at a time.
+fn one_operation(world: &World) -> Result<(), Violation> {
+    let mut on: BTreeMap<&str, &str> = BTreeMap::new();
+    for pod in world.seen.pods.iter().filter(|pod| pod.phase == "Running" && pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job")) {
+        let machine = world.seen.nodes.get(&pod.node).map(|node| node.uid.as_str());
+        if machine.is_none_or(|uid| world.dead.contains(uid)) {
+            continue;
+        }
+        let operation = pod.labels.get("operator.kairos.io/owner-uid").map(String::as_str).unwrap_or_default();
+        let other = on.insert(&pod.node, operation).filter(|other| *other != operation);
+        never(other.is_some(), "one operation per node at a time", || format!("{} runs {operation} and {other:?}", pod.node))?;
+    }
+    Ok(())
+}
+
+/// Reasons for which a node, or an operation, may wait for ever: somebody has to do something.
+fn may_wait(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotReady
+            | Reason::DrainBlocked
+            | Reason::WaitingForOther
+            | Reason::WaitingForSlot
+            | Reason::WindowClosed
+            | Reason::Suspended
+            | Reason::StoppedOnFailure
+            | Reason::NodeDeleting
+            | Reason::CordonConflict
+            | Reason::Orphaned
+            | Reason::WaitingForLastRun
+            | Reason::OtherJobRunning
+            | Reason::NodeGone
+    )
+}
