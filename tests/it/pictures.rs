@@ -16,7 +16,8 @@ fn rollout(nodes: usize, at_a_time: usize, stops: bool) -> Trace {
     let mut stopped = None;
     for number in 0..nodes {
         let control_plane = number < 3 && nodes > 3;
-        let name = if control_plane { format!("cp-{}", number + 1) } else { format!("worker-{:03}", number + 1 - if nodes > 3 { 3 } else { 0 }) };
+        let name =
+            if control_plane { format!("cp-{}", number + 1) } else { format!("worker-{:03}", number + 1 - if nodes > 3 { 3 } else { 0 }) };
         // One node of the control plane at a time.
         let slot = if control_plane { 0 } else { (0..at_a_time).min_by_key(|slot| free[*slot]).unwrap() };
         let mut node =
@@ -59,7 +60,7 @@ fn at(second: i64) -> Timestamp {
 fn work(node: &mut NodeTrace, number: usize, start: i64, fails: bool, blocked: bool) -> i64 {
     let jitter = i64::try_from(number * 37 % 50).unwrap();
     let mut steps = vec![(State::Preflight, 15)];
-    if number % 11 == 7 {
+    if number % 11 == 7 && !fails {
         steps.push((State::Skipped, 0));
     } else {
         steps.extend([(State::Draining, 60 + jitter), (State::Blocked, if blocked { 540 } else { 0 })]);

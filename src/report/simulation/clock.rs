@@ -63,8 +63,9 @@ pub fn marks(seconds: i64, most: usize) -> Vec<i64> {
 
 /// Where an axis that still grows may end, so that it does not change its scale with every second.
 pub fn ceiling(seconds: i64) -> i64 {
-    let step = STEPS.into_iter().find(|step| *step >= seconds.max(MINUTE));
-    step.unwrap_or_else(|| seconds.saturating_add(DAY - 1) / DAY * DAY)
+    let seconds = seconds.max(MINUTE);
+    let step = STEPS.into_iter().find(|step| seconds / step < 4).unwrap_or(2 * DAY);
+    seconds.saturating_add(step - 1) / step * step
 }
 
 #[cfg(test)]
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn an_axis_that_grows_grows_in_leaps() {
-        for (seconds, end) in [(0, 60), (60, 60), (61, 120), (301, 600), (4000, 7200), (200_000, 259_200)] {
+        for (seconds, end) in [(0, 60), (60, 60), (61, 90), (301, 360), (2000, 2400), (4000, 5400), (200_000, 259_200)] {
             assert_eq!(ceiling(seconds), end);
         }
     }

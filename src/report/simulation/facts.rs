@@ -210,6 +210,19 @@ impl Standing {
     }
 }
 
+/// Where it stands at a time: `12m 30s  9 of 30 done, 1 failed, 1 away`.
+pub fn standing(trace: &Trace, now: Timestamp) -> String {
+    let standing = Standing::at(trace, now);
+    let elapsed = clock::duration(clock::seconds(trace.begun, now));
+    let mut words = format!("{elapsed}  {} of {} done", standing.done(), trace.nodes.len());
+    for (number, word) in [(standing.of(State::Failed), "failed"), (standing.away(), "away"), (standing.of(State::Blocked), "blocked")] {
+        if number > 0 {
+            words += &format!(", {number} {word}");
+        }
+    }
+    words
+}
+
 /// How many nodes are away from when on. At one moment, who comes back is back before the next one goes.
 pub fn away_over_time(trace: &Trace) -> Vec<(Timestamp, usize)> {
     let mut changes: BTreeMap<Timestamp, i64> = BTreeMap::new();
@@ -270,6 +283,7 @@ mod tests {
         assert_eq!((standing.done(), standing.away(), standing.of(State::Blocked), standing.of(State::Waiting)), (1, 1, 1, 2));
         let standing = Standing::at(&trace, at(720));
         assert_eq!((standing.of(State::Blocked), standing.of(State::Running)), (0, 1), "a boundary belongs to what begins there");
+        assert_eq!(super::standing(&trace, at(700)), "11m 40s  1 of 4 done, 1 away, 1 blocked");
     }
 
     #[test]

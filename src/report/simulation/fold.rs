@@ -25,6 +25,7 @@ impl Row<'_> {
         for (here, there) in self.bar.iter_mut().zip(below.bar) {
             *here = heavier(*here, there);
         }
+        self.state = heavier(Some(self.state), Some(below.state)).unwrap_or(self.state);
         self.nodes.extend(below.nodes);
     }
 }
@@ -36,6 +37,12 @@ pub fn heavier(one: Option<State>, other: Option<State>) -> Option<State> {
 
 fn is_bad(state: State) -> bool {
     matches!(state, State::Failed | State::Blocked)
+}
+
+/// Whether two nodes stand the same for who looks at many: with one that was skipped nothing is left to do either.
+fn stand_alike(one: State, other: State) -> bool {
+    let is_over = |state| matches!(state, State::Done | State::Skipped);
+    one == other || is_over(one) && is_over(other)
 }
 
 /// Folds rows of one node each until there are at most so many, if that can be without hiding a node that failed or is
@@ -51,7 +58,7 @@ pub fn fold(rows: Vec<Row<'_>>, most: usize) -> Vec<Row<'_>> {
     if rows.len() <= most {
         return rows;
     }
-    let may_join = |one: &Row, other: &Row| one.state == other.state && !alone(one) && !alone(other);
+    let may_join = |one: &Row, other: &Row| stand_alike(one.state, other.state) && !alone(one) && !alone(other);
     // The smallest number of nodes per row that does; twice as many at a time, so that a picture that is drawn again and
     // again does not jump.
     let sizes = (1..usize::BITS).map(|power| 1_usize << power).take_while(|size| *size < 2 * nodes(&rows));

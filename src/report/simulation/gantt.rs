@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::curve::{self, curve};
-use super::facts::{Ending, Facts};
+use super::facts::{Ending, Facts, standing};
 use super::rows::Rows;
 use super::svg::{Element, line, rect, text};
 use super::{clock, style};
@@ -51,7 +51,7 @@ impl Scale {
 /// The rollout as an SVG 1.1 document.
 pub fn svg(trace: &Trace) -> String {
     let facts = Facts::of(trace);
-    let (header, below) = header(&facts);
+    let (header, below) = header(trace, &facts);
     let (legend, below) = legend(trace, below);
     let top = below + 34.0;
     let rows = Rows::of(trace, top);
@@ -83,7 +83,7 @@ pub fn svg(trace: &Trace) -> String {
 }
 
 /// How it ended, and why; and where it goes on below.
-fn header(facts: &Facts) -> (Vec<Element>, f64) {
+fn header(trace: &Trace, facts: &Facts) -> (Vec<Element>, f64) {
     let (sign, class) = match facts.ending {
         Ending::Completed => ("✓ ", "title"),
         Ending::NotCompleted => ("✕ ", "title alarm"),
@@ -92,7 +92,11 @@ fn header(facts: &Facts) -> (Vec<Element>, f64) {
     let mut y = MARGIN + 16.0;
     let mut elements = vec![text(MARGIN, y, class, &format!("{sign}{}", facts.verdict))];
     y += 6.0;
-    for line in wrapped(&facts.why, CHARACTERS, 2) {
+    let mut lines = wrapped(&facts.why, CHARACTERS, 2);
+    if facts.ending == Ending::NotCompleted {
+        lines.push(standing(trace, trace.ended).replacen("  ", ": ", 1));
+    }
+    for line in lines {
         y += 18.0;
         elements.push(text(MARGIN, y, "why", &line));
     }
@@ -120,8 +124,15 @@ fn legend(trace: &Trace, above: f64) -> (Vec<Element>, f64) {
     let mut elements = Vec::new();
     for state in State::ALL.into_iter().filter(occurs) {
         elements.push(rect(x, y, 20.0, 12.0, style::class(state)).at("rx", 2.0));
-        elements.push(text(x + 26.0, y + 10.0, "small", state.word()));
-        x += 26.0 + state.word().len() as f64 * 6.2 + 18.0;
+        // The signs that stand where there is no room for a word.
+        let sign = match state {
+            State::Blocked => "B ",
+            State::Failed => "✕ ",
+            _ => "",
+        };
+        let words = format!("{sign}{}", state.word());
+        elements.push(text(x + 26.0, y + 10.0, "small", &words));
+        x += 26.0 + words.chars().count() as f64 * 5.6 + 20.0;
     }
     let height = if elements.is_empty() { 0.0 } else { 12.0 };
     (elements, y + height)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::facts::state_at;
 use super::gantt::Scale;
-use super::style::{class, class_on};
-use super::svg::{Element, Rectangles, line, text};
+use super::style::{class, class_of_plate, class_on};
+use super::svg::{Element, Rectangles, line, rect, text};
 use crate::report::words::clip_to;
 use crate::simulate::trace::{NodeTrace, Span, State, Trace};
 use crate::text::one_line;
@@ -49,14 +49,18 @@ impl<'a> Rows<'a> {
             0..=12 => 28.0,
             13..=24 => 22.0,
             25..=NAMED => 18.0,
-            nodes => (TALL / nodes as f64).min(LINE),
+            // Whole pixels as long as there are enough: no seams between rows that touch.
+            nodes if nodes as f64 <= TALL => (TALL / nodes as f64).floor().min(LINE),
+            nodes => TALL / nodes as f64,
         };
         let is_grouped = !control_plane.is_empty() && !others.is_empty();
         let (mut rows, mut headings, mut y) = (Vec::new(), Vec::new(), top);
         for (heading, nodes) in [("Control plane", control_plane), ("Workers", others)] {
             if is_grouped {
-                headings.push((heading, y + HEADING - 8.0));
-                y += HEADING;
+                // A name beside a thin row reaches beyond it.
+                let (height, above_row) = if pitch < LINE { (HEADING + 6.0, 11.0) } else { (HEADING, 8.0) };
+                y += height;
+                headings.push((heading, y - above_row));
             }
             for node in nodes {
                 rows.push((node, y));
@@ -85,7 +89,7 @@ impl<'a> Rows<'a> {
                 Element::new("g").with(title).with_all(self.bars(std::slice::from_ref(row), scale)).with_all(self.words(row, scale))
             }));
         } else {
-            drawn.extend(self.bars(&self.rows, scale));
+            drawn.push(Element::new("g").set("class", "crisp").with_all(self.bars(&self.rows, scale)));
             drawn.extend(self.marks(trace, scale));
         }
         drawn
@@ -143,13 +147,11 @@ impl<'a> Rows<'a> {
         let baseline = y + self.pitch / 2.0 + 4.0;
         let mut elements = Vec::new();
         for (state, x, width) in stretches(node, scale) {
-            let Some(words) = words(node, state, ((width - 10.0) / 6.0).max(0.0) as usize) else { continue };
-            if matches!(state, State::Blocked | State::Failed) {
-                // Letters on a pattern need a plate.
-                let plate = words.chars().count() as f64 * 6.2 + 8.0;
-                let class = if state == State::Failed { "ground-failed" } else { "draining" };
-                elements.push(super::svg::rect(x + 3.0, baseline - 10.5, plate.min(width - 4.0), 14.0, class).at("rx", 2.0));
-            }
+            let Some(words) = words(node, state, ((width - 10.0) / CHARACTER).max(0.0) as usize) else { continue };
+            // Letters on a pattern need a plate.
+            let character = if state == State::Failed { CHARACTER } else { 5.8 };
+            let plate = words.chars().count() as f64 * character + 6.0;
+            elements.push(rect(x + 3.0, baseline - 10.5, plate.min(width - 4.0), 14.0, class_of_plate(state)).at("rx", 2.0));
             elements.push(text(x + 6.0, baseline, class_on(state), &words));
         }
         elements
@@ -203,8 +205,8 @@ fn words(node: &NodeTrace, state: State, room: usize) -> Option<String> {
     let words: &[&str] = match state {
         State::Failed => &[reason().map_or("failed", |reason| reason.code()), "failed", "✕"],
         State::Blocked => &["blocked", "B"],
-        State::Draining | State::Running | State::Rebooting => &[state.word()],
-        State::Waiting | State::Preflight | State::Done | State::Skipped => &[],
+        // On all the others words would come and go with the length of bars, and say nothing new.
+        _ => return None,
     };
     words.iter().find(|words| words.chars().count() <= room).map(ToString::to_string)
 }
@@ -273,6 +275,6 @@ mod tests {
         assert_eq!(on(2, State::Failed, 8).as_deref(), Some("failed"));
         assert_eq!(on(2, State::Failed, 1).as_deref(), Some("✕"));
         assert_eq!((on(1, State::Blocked, 3).as_deref(), on(1, State::Blocked, 0)), (Some("B"), None));
-        assert_eq!((on(0, State::Done, 50), on(0, State::Running, 6)), (None, None));
+        assert_eq!((on(0, State::Done, 50), on(0, State::Running, 50)), (None, None));
     }
 }

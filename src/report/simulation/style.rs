@@ -6,35 +6,38 @@
 use super::svg::{Element, rect};
 use crate::simulate::trace::State;
 
-/// Colours that both schemes have, in the order of [`LIGHT`] and [`DARK`].
-const NAMES: [&str; 16] = [
-    "page",
-    "edge",
-    "ink",
-    "quiet",
-    "grid",
-    "waiting",
-    "preflight",
-    "draining",
-    "stripe",
-    "running",
-    "rebooting",
-    "done",
-    "failed",
-    "cross",
-    "alarm",
-    "on-dark",
+/// What is coloured, in the light, and in the dark.
+const COLOURS: [(&str, &str, &str); 16] = [
+    ("page", "#ffffff", "#0d1117"),
+    ("edge", "#d1d9e0", "#30363d"),
+    ("ink", "#1f2328", "#e6edf3"),
+    ("quiet", "#59636e", "#9da7b1"),
+    ("grid", "#d5dae0", "#363d46"),
+    ("waiting", "#eef0f3", "#1e242c"),
+    ("preflight", "#a3acb8", "#667080"),
+    ("draining", "#f3c65f", "#c9982f"),
+    ("stripe", "#7a4b00", "#3d2600"),
+    ("running", "#2c6cb0", "#3f83cf"),
+    ("rebooting", "#8cc1ec", "#9bcdf5"),
+    ("done", "#bfe0cf", "#22513f"),
+    ("failed", "#a61b1b", "#d8453e"),
+    ("cross", "#f2a7a0", "#6d1410"),
+    ("alarm", "#a61b1b", "#ff8f87"),
+    ("on-dark", "#ffffff", "#ffffff"),
 ];
-#[rustfmt::skip]
-const LIGHT: [&str; 16] = [
-    "#ffffff", "#d1d9e0", "#1f2328", "#59636e", "#d5dae0", "#eef0f3", "#a3acb8", "#f3c65f", "#7a4b00", "#2c6cb0", "#8cc1ec", "#bfe0cf",
-    "#a61b1b", "#f2a7a0", "#a61b1b", "#ffffff",
-];
-#[rustfmt::skip]
-const DARK: [&str; 16] = [
-    "#0d1117", "#30363d", "#e6edf3", "#9da7b1", "#363d46", "#1e242c", "#667080", "#c9982f", "#3d2600", "#3f83cf", "#9bcdf5", "#22513f",
-    "#d8453e", "#6d1410", "#ff8f87", "#ffffff",
-];
+
+/// Whether it is light or dark around the picture.
+#[derive(Clone, Copy, PartialEq)]
+enum Scheme {
+    Light,
+    Dark,
+}
+
+impl Scheme {
+    fn colour(self, name: &str) -> &'static str {
+        COLOURS.iter().find(|(one, ..)| *one == name).map_or("", |(_, light, dark)| if self == Self::Light { light } else { dark })
+    }
+}
 
 /// What does not depend on the scheme.
 const SHAPES: &str = "
@@ -49,29 +52,28 @@ text{font-family:-apple-system,BlinkMacSystemFont,'Segoe UI','Noto Sans',Helveti
 .skipped{fill:url(#rounds-skipped)}
 .blocked{fill:url(#rounds-blocked)}
 .failed{fill:url(#rounds-failed)}
+.crisp{shape-rendering:crispEdges}
 .grid,.lead{stroke-width:1;fill:none}
 .most{stroke-width:1;stroke-dasharray:3 3;fill:none}
 .curve{stroke-width:1.5;fill-opacity:.25}
-.plate{fill-opacity:.92}
 ";
 
 /// The style sheet.
 pub fn style() -> Element {
-    let dark = format!("@media(prefers-color-scheme:dark){{\n{}}}", scheme(&DARK));
+    let dark = format!("@media(prefers-color-scheme:dark){{\n{}}}", rules(Scheme::Dark));
     // A style sheet is read as text: line breaks in it are of no importance.
-    Element::new("style").say(&format!("{SHAPES}{}{dark}", scheme(&LIGHT)))
+    Element::new("style").say(&format!("{SHAPES}{}{dark}", rules(Scheme::Light)))
 }
 
 /// The rules of one scheme.
-fn scheme(colours: &[&str; 16]) -> String {
-    let of = |name: &str| NAMES.iter().zip(colours).find(|(one, _)| **one == name).map_or("", |(_, colour)| colour);
+fn rules(scheme: Scheme) -> String {
+    let of = |name: &str| scheme.colour(name);
     let fill = |classes: &str, name: &str| format!("{classes}{{fill:{}}}\n", of(name));
     let line = |classes: &str, name: &str| format!("{classes}{{stroke:{}}}\n", of(name));
     [
         format!(".page{{fill:{};stroke:{}}}\n", of("page"), of("edge")),
         fill("text,.title", "ink"),
         fill(".quiet,.head,.why", "quiet"),
-        fill(".plate", "page"),
         fill(".waiting", "waiting"),
         fill(".preflight", "preflight"),
         fill(".draining", "draining"),
@@ -80,9 +82,9 @@ fn scheme(colours: &[&str; 16]) -> String {
         fill(".done", "done"),
         fill(".ground-failed", "failed"),
         fill(".alarm", "alarm"),
-        fill(".on-running,.on-failed", "on-dark"),
-        // These grounds are light in both schemes.
-        ".on-draining,.on-rebooting,.on-blocked{fill:#1f2328}\n".into(),
+        fill(".on-failed", "on-dark"),
+        // This ground is light in both schemes.
+        ".on-blocked{fill:#1f2328}\n".into(),
         line(".grid,.most", "grid"),
         line(".lead", "alarm"),
         line(".stripe", "stripe"),
@@ -98,16 +100,14 @@ pub fn class(state: State) -> &'static str {
     state.word()
 }
 
-/// The class of a text on it.
+/// The class of a text on what failed or is blocked.
 pub fn class_on(state: State) -> &'static str {
-    match state {
-        State::Draining => "small on-draining",
-        State::Blocked => "small on-blocked",
-        State::Running => "small on-running",
-        State::Rebooting => "small on-rebooting",
-        State::Failed => "small bold on-failed",
-        State::Waiting | State::Preflight | State::Done | State::Skipped => "small",
-    }
+    if state == State::Failed { "small bold on-failed" } else { "small on-blocked" }
+}
+
+/// The class of what lies between such a text and the pattern: the pattern's ground.
+pub fn class_of_plate(state: State) -> &'static str {
+    if state == State::Failed { "ground-failed" } else { "draining" }
 }
 
 /// The patterns.
@@ -145,16 +145,10 @@ mod tests {
 
     #[test]
     fn texts_can_be_read_on_what_they_stand() {
-        let colour = |scheme: &[&str; 16], name: &str| luminance(scheme[NAMES.iter().position(|one| *one == name).unwrap()]);
-        for scheme in [&LIGHT, &DARK] {
-            for (text, ground, least) in [
-                ("ink", "page", 7.0),
-                ("quiet", "page", 4.5),
-                ("alarm", "page", 4.5),
-                ("on-dark", "running", 3.9),
-                ("on-dark", "failed", 4.0),
-            ] {
-                let (one, other) = (colour(scheme, text), colour(scheme, ground));
+        for scheme in [Scheme::Light, Scheme::Dark] {
+            for (text, ground, least) in [("ink", "page", 7.0), ("quiet", "page", 4.5), ("alarm", "page", 4.5), ("on-dark", "failed", 4.0)]
+            {
+                let (one, other) = (luminance(scheme.colour(text)), luminance(scheme.colour(ground)));
                 let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
                 assert!(contrast >= least, "{text} on {ground}: {contrast}");
             }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Standing, state_at};
+use super::facts::{standing, state_at};
 use super::fold::{self, Row, heavier};
 use super::{clock, look};
 use crate::report::words::clip_to;
@@ -55,19 +55,6 @@ pub fn live(trace: &Trace, now: Timestamp, columns: usize, rows: usize) -> Vec<S
     lines
 }
 
-/// Where it stands: `12m 30s  9 of 30 done, 1 failed, 1 away`.
-fn standing(trace: &Trace, now: Timestamp) -> String {
-    let standing = Standing::at(trace, now);
-    let elapsed = clock::duration(clock::seconds(trace.begun, now));
-    let mut words = format!("{elapsed}  {} of {} done", standing.done(), trace.nodes.len());
-    for (number, word) in [(standing.of(State::Failed), "failed"), (standing.away(), "away"), (standing.of(State::Blocked), "blocked")] {
-        if number > 0 {
-            words += &format!(", {number} {word}");
-        }
-    }
-    words
-}
-
 /// What the glyphs mean: those that the trace has up to now, in as many lines as it takes.
 fn legend(trace: &Trace, now: Timestamp, columns: usize) -> Vec<String> {
     let occurs = |state: &State| trace.nodes.iter().flat_map(|node| &node.spans).any(|span| span.state == *state && span.from <= now);
@@ -104,7 +91,8 @@ impl Picture {
         let name = longest(&|node| one_line(&node.name).chars().count()).max("NODE".len());
         let name = if folded { 2 * name + " ...  (1000 nodes)".len() } else { name };
         let name = name.min((columns * 2 / 5).max(12)).min(columns.saturating_sub(BAR + WORD + 5));
-        let zone = if columns < 60 { 0 } else { zone };
+        // Nodes that share a row are of all zones.
+        let zone = if folded || columns < 60 { 0 } else { zone };
         let gaps = if zone > 0 { 3 * 2 } else { 2 * 2 };
         let bar = columns.saturating_sub(1 + name + zone + WORD + gaps).max(1);
         Self { frame: Frame { begun: trace.begun, now, seconds, columns: bar }, columns, name, zone }
@@ -196,11 +184,9 @@ fn label(row: &Row) -> String {
     }
 }
 
-/// The zone of a row, if all its nodes have the same.
+/// The zone of the first node of a row.
 fn zone(row: &Row) -> String {
-    let zone = |node: &NodeTrace| node.zone.as_deref().map(one_line).unwrap_or_default();
-    let first = row.nodes.first().map(|node| zone(node)).unwrap_or_default();
-    if row.nodes.iter().all(|node| zone(node) == first) { first } else { "*".into() }
+    row.nodes.first().and_then(|node| node.zone.as_deref()).map(one_line).unwrap_or_default()
 }
 
 /// A bar in colours, one per stretch.
