@@ -13,17 +13,17 @@ const COLOURS: [(&str, &str, &str); 16] = [
     ("ink", "#1f2328", "#e6edf3"),
     ("quiet", "#59636e", "#9da7b1"),
     ("grid", "#d5dae0", "#363d46"),
-    ("waiting", "#eef0f3", "#1e242c"),
-    ("preflight", "#a3acb8", "#667080"),
+    ("waiting", "#f0f2f5", "#1b2027"),
+    ("preflight", "#7d8795", "#707b8c"),
     ("draining", "#f3c65f", "#c9982f"),
     ("stripe", "#7a4b00", "#3d2600"),
-    ("running", "#2c6cb0", "#3f83cf"),
-    ("rebooting", "#8cc1ec", "#9bcdf5"),
-    ("done", "#bfe0cf", "#22513f"),
-    ("failed", "#a61b1b", "#d8453e"),
-    ("cross", "#f2a7a0", "#6d1410"),
+    ("running", "#2560a8", "#3f83cf"),
+    ("rebooting", "#86bef0", "#9bcdf5"),
+    ("done", "#a3cfa8", "#265c42"),
+    ("failed", "#a61b1b", "#f0736b"),
+    ("cross", "#f2a7a0", "#7d1f19"),
     ("alarm", "#a61b1b", "#ff8f87"),
-    ("on-dark", "#ffffff", "#ffffff"),
+    ("on-failed", "#ffffff", "#1f0504"),
 ];
 
 /// Whether it is light or dark around the picture.
@@ -82,7 +82,7 @@ fn rules(scheme: Scheme) -> String {
         fill(".done", "done"),
         fill(".ground-failed", "failed"),
         fill(".alarm", "alarm"),
-        fill(".on-failed", "on-dark"),
+        fill(".on-failed", "on-failed"),
         // This ground is light in both schemes.
         ".on-blocked{fill:#1f2328}\n".into(),
         line(".grid,.most", "grid"),
@@ -146,7 +146,8 @@ mod tests {
     #[test]
     fn texts_can_be_read_on_what_they_stand() {
         for scheme in [Scheme::Light, Scheme::Dark] {
-            for (text, ground, least) in [("ink", "page", 7.0), ("quiet", "page", 4.5), ("alarm", "page", 4.5), ("on-dark", "failed", 4.0)]
+            for (text, ground, least) in
+                [("ink", "page", 7.0), ("quiet", "page", 4.5), ("alarm", "page", 4.5), ("on-failed", "failed", 4.0)]
             {
                 let (one, other) = (luminance(scheme.colour(text)), luminance(scheme.colour(ground)));
                 let contrast = (one.max(other) + 0.05) / (one.min(other) + 0.05);
