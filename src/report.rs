@@ -5,12 +5,14 @@
 //!
 //! - [`status`]: where operations stand. [`why`]: why a node does. [`plan_text`], [`diff`]: what a round would do.
 //! - [`progress`], [`summary`]: what rounds do, and how it ended.
+//! - [`simulation`]: what a simulated rollout looked like, in pictures and words.
 //! - [`table`], [`paint`], [`words`]: columns, colours, and small words.
 
 pub mod diff;
 pub mod paint;
 pub mod plan_text;
 pub mod progress;
+pub mod simulation;
 pub mod status;
 pub mod summary;
 pub mod table;

@@ -13,6 +13,8 @@ pub enum Tone {
     Plain,
     /// It went well.
     Good,
+    /// It is being worked on.
+    Busy,
     /// It waits for something that somebody may have to do.
     Wait,
     /// It failed.
@@ -50,6 +52,7 @@ impl Tone {
         let style = match self {
             Self::Plain => return text.to_string(),
             Self::Good => AnsiColor::Green.on_default(),
+            Self::Busy => AnsiColor::Cyan.on_default(),
             Self::Wait => AnsiColor::Yellow.on_default(),
             Self::Bad => AnsiColor::Red.on_default(),
             Self::Dim => Style::new().dimmed(),
@@ -65,7 +68,7 @@ mod tests {
 
     #[test]
     fn paint_comes_off_without_a_trace() {
-        for tone in [Tone::Plain, Tone::Good, Tone::Wait, Tone::Bad, Tone::Dim, Tone::Strong] {
+        for tone in [Tone::Plain, Tone::Good, Tone::Busy, Tone::Wait, Tone::Bad, Tone::Dim, Tone::Strong] {
             assert_eq!(anstream::adapter::strip_str(&tone.paint("word")).to_string(), "word");
         }
         assert_eq!(Tone::Bad.paint(""), "", "an empty cell stays empty");

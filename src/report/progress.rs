@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::paint::Tone;
-use super::words;
+use super::words::{self, clip_to};
 use crate::nodeop::api::NodeOpStatus;
-use crate::nodeop::verdict::clip;
 use crate::outcome::{ActionOutcome, Verdict};
 use crate::plan::{Decision, NodeReason};
 use crate::reason::Reason;
@@ -205,11 +204,6 @@ fn in_flight(status: &NodeOpStatus) -> String {
         })
         .collect();
     words::names(&words.iter().map(String::as_str).collect::<Vec<_>>(), LISTED)
-}
-
-/// At most so many characters, the mark of the cut included.
-fn clip_to(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_string() } else { clip(text, most.saturating_sub(1)) }
 }
 
 #[cfg(test)]

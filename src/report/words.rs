@@ -1,9 +1,10 @@
-//! Small words: ages, counts, lists of names, the nodes that share a reason.
+//! Small words: ages, counts, lists of names, cuts, the nodes that share a reason.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::nodeop::verdict::clip;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 
@@ -27,6 +28,15 @@ pub fn names(names: &[&str], most: usize) -> String {
     match names.len().checked_sub(most) {
         None | Some(0) => names.join(", "),
         Some(more) => format!("{} and {more} more", names[..most].join(", ")),
+    }
+}
+
+/// At most so many characters, the mark of the cut included.
+pub fn clip_to(text: &str, most: usize) -> String {
+    match text.chars().count() {
+        length if length <= most => text.to_string(),
+        _ if most == 0 => String::new(),
+        _ => clip(text, most - 1),
     }
 }
 
@@ -72,6 +82,13 @@ mod tests {
         assert_eq!(names(&["a", "b"], 2), "a, b");
         assert_eq!(names(&["a", "b", "c", "d"], 2), "a, b and 2 more");
         assert_eq!((count(1, "node").as_str(), count(2, "node").as_str()), ("1 node", "2 nodes"));
+    }
+
+    #[test]
+    fn a_cut_shows_and_counts() {
+        for (text, most, expected) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("ab", 1, "…"), ("ab", 0, "")] {
+            assert_eq!(clip_to(text, most), expected);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod lifecycle;
 mod mishaps;
 mod mutations;
 mod overlaps;
+mod pictures;
 mod privileges;
 mod quiet;
 mod rollouts;
