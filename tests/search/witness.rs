@@ -177,7 +177,8 @@ impl Witness {
     /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
     fn is_busy(&self, world: &World, node: &Node, operation: &str) -> bool {
         let ours = |labels: &BTreeMap<String, String>| labels.get("operator.kairos.io/owner-uid").is_some_and(|uid| uid == operation);
-        let running = world.seen.pods.iter().any(|pod| pod.node == node.name && pod.phase == "Running" && ours(&pod.labels));
+        let command = |pod: &rounds::snapshot::views::Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
+        let running = world.seen.pods.iter().any(|pod| pod.node == node.name && command(pod) && ours(&pod.labels));
         running && !world.dead.contains(&node.uid) && !self.meddled.contains(&node.name)
     }
 
