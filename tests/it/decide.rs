@@ -5,6 +5,7 @@
 
 mod expect;
 mod nodes;
+mod pods;
 mod properties;
 mod shorthand;
 mod sizes;
