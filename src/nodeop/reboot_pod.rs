@@ -37,6 +37,7 @@ impl Claim<'_> {
             "command": [names::PROGRAM, "node", "sentinel", "--host", host, "--sentinel", self.sentinel()],
             // The image's own user may not write there, and SELinux lets nobody else.
             "securityContext": {"privileged": true, "runAsUser": 0},
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [{"name": names::VOLUME_HOST_ROOT, "mountPath": host}],
         })
     }
@@ -61,6 +62,7 @@ impl Claim<'_> {
                 "image": settings.runner_image,
                 "command": self.reboot_command(),
                 "securityContext": {"privileged": true, "runAsUser": 0},
+                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [{"name": "approval", "mountPath": "/approval", "readOnly": true}, {"name": "mark", "mountPath": "/mark"}],
             }],
             "volumes": [
@@ -119,7 +121,12 @@ pub fn approve<'a>(place: &Place<'_, 'a>, node: &'a Node, boot_id: &str) -> Adva
     }
     let message = rebooting::TO_REBOOT;
     let mut advance = match verdict::start_trouble(pod) {
-        Some(trouble) => place.stay(Reason::CannotStart, &format!("{message}; pod {}: {}", pod.name, verdict::sentence(&trouble))),
+        Some(trouble) => {
+            // Why a reboot command failed stands in how the container ended the last time.
+            let last = pod.containers.iter().find_map(|container| container.last_exit.as_ref());
+            let last = last.map_or_else(String::new, |exit| format!(" (last: {})", verdict::describe(exit)));
+            place.stay(Reason::CannotStart, &format!("{message}; pod {}: {}{last}", pod.name, verdict::sentence(&trouble)))
+        }
         None => place.stay(Reason::Rebooting, message),
     };
     if pod.approved.as_deref() != Some(boot_id) && !pod.is_terminal() {
@@ -184,6 +191,7 @@ mod tests {
             "image": "rounds:1",
             "command": ["/rounds", "node", "sentinel", "--host", "/mnt", "--sentinel", format!("/run/rounds/{name}")],
             "securityContext": {"privileged": true, "runAsUser": 0},
+            "terminationMessagePolicy": "FallbackToLogsOnError",
             "volumeMounts": [{"name": "host-root", "mountPath": "/mnt"}],
         });
         assert_eq!(pod["containers"], json!([sentinel]));

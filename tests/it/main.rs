@@ -20,6 +20,7 @@ mod hostile;
 mod lifecycle;
 mod mishaps;
 mod mutations;
+mod node;
 mod overlaps;
 mod privileges;
 mod quiet;
