@@ -24,6 +24,7 @@ mod node;
 mod overlaps;
 mod privileges;
 mod quiet;
+mod reboots;
 mod rollouts;
 mod scale;
 mod seeds;

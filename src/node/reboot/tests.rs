@@ -6,10 +6,13 @@ use std::process::Command;
 use super::*;
 use crate::node::sentinel::Sentinel;
 
+/// What happens to the files.
+type Event = Box<dyn FnOnce(&Path)>;
+
 /// A host of a few files, in which something happens whenever it is waited.
 struct Fake {
     root: PathBuf,
-    events: Vec<Box<dyn FnOnce(&Path)>>,
+    events: Vec<Event>,
     ran: Vec<Vec<String>>,
     paused: Vec<u64>,
 }
