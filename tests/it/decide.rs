@@ -7,6 +7,7 @@ mod expect;
 mod nodes;
 mod pods;
 mod properties;
+mod reboots;
 mod shorthand;
 mod sizes;
 mod story;

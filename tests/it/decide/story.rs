@@ -19,13 +19,14 @@ pub fn apply(world: &mut World, plan: &Plan) {
     }
 }
 
-fn carry_out(world: &mut World, action: &Action) {
+/// Carries out one action; one that is bound to what is not there any more does nothing.
+pub fn carry_out(world: &mut World, action: &Action) {
     match action {
         Action::Create { object } => create(world, object),
         Action::ApplyNode(apply) => fleet::apply_node(&mut world.snapshot, apply),
         Action::TakeOver(take) => take_over(&mut world.snapshot, take),
         Action::Patch { what, patch } if what.kind == "Pod" => {
-            let pod = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid).expect("no such pod");
+            let Some(pod) = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid) else { return };
             pod.approved = Some(patch["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str().unwrap().into());
         }
         Action::Patch { what, patch } => {
