@@ -77,7 +77,7 @@ fn floor(corner: &Corner, nodes: usize, run: usize) -> (f64, BTreeMap<String, f6
         corner.kubectl(&["get", "nodes", "-o", "name"]).lines().map(|line| line.trim_start_matches("node/").to_string()).collect();
     let steps = names.iter().map(|name| {
         let node = Node { name: name.clone(), uid: name.clone(), ..Node::default() };
-        let mut object = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.job(&Settings::default());
+        let mut object = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0, reboots: false }.job(&Settings::default());
         object["spec"]["suspend"] = json!(false);
         object["metadata"]["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": meta.uid}]);
         let subject = Reference::new("Node", "", name, name);

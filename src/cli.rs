@@ -5,6 +5,7 @@ mod failure;
 mod global;
 mod live;
 mod logging;
+mod node;
 mod output;
 mod plan;
 mod reference;
@@ -57,6 +58,9 @@ enum Verb {
     Status(status::Status),
     Why(why::Why),
     Crds(crds::Crds),
+    /// What Rounds runs on nodes
+    #[command(hide = true, subcommand)]
+    Node(node::Node),
     /// Print the reference of all commands as Markdown
     #[command(hide = true)]
     Docs,
@@ -85,6 +89,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Exit, Failure> {
+    // Before any runtime: it may start threads, and namespaces are entered without.
+    if let Verb::Node(verb) = cli.verb {
+        return verb.run();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -96,6 +104,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Verb::Status(verb) => verb.run(&cli.global).await,
             Verb::Why(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
+            Verb::Node(verb) => verb.run(),
             Verb::Docs => {
                 let text = reference::markdown(&Cli::command()).map_err(|error| Failure::new(error.to_string()))?;
                 output::print(&text).map(|()| Exit::Done)

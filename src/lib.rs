@@ -6,6 +6,7 @@
 //! - [`snapshot`]: all that a round saw, its time included.
 //! - [`nodeop`]: what a NodeOp needs next. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
+//! - [`node`]: what runs on a node.
 //! - [`settings`]: what the runner was told.
 //! - [`text`]: what others wrote, made fit to be recorded and printed.
 
@@ -20,6 +21,7 @@ pub mod mutant;
 #[cfg(not(feature = "mutants"))]
 mod mutant;
 pub mod names;
+pub mod node;
 pub mod nodeop;
 pub mod outcome;
 pub mod plan;

@@ -8,10 +8,14 @@ pub const LABEL_NODEOP: &str = "kairos.io/nodeop";
 pub const LABEL_NODE: &str = "kairos.io/node";
 /// Label: "true" on preflight Pods.
 pub const LABEL_PREFLIGHT: &str = "kairos.io/preflight";
-/// Label: "true" on the existing operator's reboot Pods.
+/// Label: "true" on reboot Pods.
 pub const LABEL_REBOOT: &str = "kairos.io/reboot";
-/// Annotation: "completed" on one of them that is about to reboot its node.
+/// Annotation: "completed" on a reboot Pod of the existing operator that is about to reboot its node.
 pub const ANNOTATION_REBOOT_STATE: &str = "kairos.io/reboot-state";
+/// Annotation on a reboot Pod of ours: the boot id that it may end.
+pub const ANNOTATION_REBOOT_APPROVED: &str = "kairos.io/reboot-approved";
+/// Annotation on a reboot Pod of ours: the boot id that the node had when the Pod was made.
+pub const ANNOTATION_BOOT_ID: &str = "operator.kairos.io/boot-id";
 /// Label of ours on Jobs and Pods: uid of the resource they belong to.
 pub const LABEL_OWNER_UID: &str = "operator.kairos.io/owner-uid";
 /// Label of ours on Jobs and Pods: the run that made them.
@@ -41,6 +45,12 @@ pub const LABEL_MANAGED: &str = "kairos.io/managed";
 pub const CONTAINER_NODEOP: &str = "nodeop";
 /// Container that runs the preflight.
 pub const CONTAINER_PREFLIGHT: &str = "preflight";
+/// Container that follows a command which succeeded, and tells of which boot.
+pub const CONTAINER_SENTINEL: &str = "sentinel-creator";
+/// Container that reboots the node.
+pub const CONTAINER_REBOOT: &str = "reboot";
+/// The program in the image of Rounds.
+pub const PROGRAM: &str = "/rounds";
 /// Volume with the host's root.
 pub const VOLUME_HOST_ROOT: &str = "host-root";
 
@@ -103,6 +113,12 @@ pub fn preflight_name(operation: &str, operation_uid: &str, node: &str, node_uid
     format!("{}-{suffix}", shorten(&format!("{operation}-preflight-{node}"), 57))
 }
 
+/// Name of the reboot Pod that goes with a Job; see [`job_name`].
+pub fn reboot_name(operation: &str, operation_uid: &str, node: &str, node_uid: &str, run: i64, attempt: i64) -> String {
+    let suffix = suffix(&["reboot", operation_uid, node_uid, &run.to_string(), &attempt.to_string()], 5);
+    format!("{}-{suffix}", shorten(&format!("{operation}-reboot-{node}"), 57))
+}
+
 /// A suffix of `length` characters from the alphabet that Kubernetes uses for its random ones, derived from the parts.
 pub fn suffix(parts: &[&str], length: usize) -> String {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -160,6 +176,8 @@ mod tests {
         assert_eq!(name("u", "n", 1, 0), name("u", "n", 1, 0));
         assert!(job_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX, 9).len() <= MAX_LABEL);
         assert!(preflight_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX).len() <= MAX_LABEL);
+        assert!(reboot_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX, 9).len() <= MAX_LABEL);
+        assert_ne!(reboot_name("op", "u", "n1", "n", 1, 0), reboot_name("op", "u", "n1", "n", 1, 1));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::names;
 use crate::reason::Reason;
 use crate::snapshot::Reference;
 
@@ -127,7 +128,7 @@ pub enum Action {
     Patch {
         /// The object.
         what: Reference,
-        /// The patch, without metadata.
+        /// The patch, without the uid.
         patch: Value,
     },
     /// Eviction of one pod, bound to its uid.
@@ -212,12 +213,18 @@ impl Action {
             Self::TakeOver(_) => format!("take the existing operator's mark off {target}"),
             Self::Patch { patch, .. } => match patch.pointer("/spec/suspend") {
                 Some(Value::Bool(false)) => format!("unsuspend {target}"),
+                _ if patch.pointer(&approval()).is_some() => format!("approve the reboot by {target}"),
                 _ => format!("patch {target}"),
             },
             Self::Evict { .. } => format!("evict {target}"),
             Self::Delete { .. } => format!("delete {target}"),
         }
     }
+}
+
+/// Where a merge patch names the boot id that a reboot Pod may end.
+fn approval() -> String {
+    format!("/metadata/annotations/{}", names::ANNOTATION_REBOOT_APPROVED.replace('/', "~1"))
 }
 
 impl Plan {

@@ -30,6 +30,8 @@ reasons! {
     WaitingForSlot,
     /// Another, older operation holds the node or goes first.
     WaitingForOther,
+    /// The operation reboots nodes, and another control-plane node is away: one at a time is.
+    WaitingForControlPlane,
     /// The node is not Ready; it is started when it is.
     NotReady,
     /// The node object is being deleted.
@@ -64,6 +66,8 @@ reasons! {
     CordonRemoved,
     /// Somebody took our lock off the node before the command started.
     LockRemoved,
+    /// The node tells no boot id, so that no reboot could be proven: nothing ran.
+    NoBootId,
     /// The Job is being made.
     Starting,
     /// The Job cannot be made, or its pod cannot start.
@@ -86,8 +90,10 @@ reasons! {
     NodeGone,
     /// The node was replaced by another of the same name.
     NodeReplaced,
-    /// The node reboots: what the existing operator has begun is awaited.
+    /// The command succeeded, and the node reboots.
     Rebooting,
+    /// The node has rebooted; it must be Ready, and stay so.
+    Verifying,
     /// The command succeeded, but the reboot after it did not come about.
     NotRebooted,
     /// The Job is being removed.
@@ -106,8 +112,6 @@ reasons! {
     NodesFailed,
     /// The selector matches no node.
     NoMatchingNodes,
-    /// rebootOnSuccess is not supported yet.
-    RebootNotSupported,
     /// The selector can never match, or is not a selector.
     InvalidSelector,
     /// A maintenance window cannot be understood.

@@ -145,7 +145,29 @@ pub fn duration_between(least: &str, most: &str) -> Rule {
     ))
 }
 
+impl Reboot {
+    /// Seconds in which the node must show a new boot id, and in which it must be Ready after that.
+    pub fn timeout(&self) -> i64 {
+        self.timeout_seconds.unwrap_or(1800)
+    }
+
+    /// Seconds between the new boot id and the end.
+    pub fn ready(&self) -> i64 {
+        self.ready_seconds.unwrap_or(30)
+    }
+
+    /// Seconds between the approval and the reboot.
+    pub fn grace(&self) -> i64 {
+        self.grace_seconds.unwrap_or(5)
+    }
+}
+
 impl Rollout {
+    /// The reboot block, or its defaults.
+    pub fn reboot(&self) -> Reboot {
+        self.reboot.clone().unwrap_or_default()
+    }
+
     /// Seconds that a preflight or a command may take on one node.
     pub fn node_timeout(&self) -> i64 {
         self.node_timeout_seconds.unwrap_or(3600)

@@ -110,9 +110,9 @@ fn merge(what: &Reference, patch: &Value, dry_run: bool) -> Result<Request<Vec<u
     let kind = bound(what)?;
     let mut body = patch.clone();
     match body.as_object_mut() {
-        Some(fields) => fields.insert("metadata".into(), json!({ "uid": what.uid })),
+        Some(fields) => json_patch::merge(fields.entry("metadata").or_insert(Value::Null), &json!({ "uid": what.uid })),
         None => return Err(CallError::Unsent("a merge patch is an object".into())),
-    };
+    }
     let params = PatchParams { dry_run, field_manager: Some(names::MANAGER.into()), ..PatchParams::default() };
     Ok(kube::core::Request::new(kind.path(&what.namespace)).patch(&what.name, &params, &Patch::Merge(body))?)
 }

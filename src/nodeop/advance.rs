@@ -26,6 +26,10 @@ pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance
             .map_or((Reason::WaitingForLastRun, "the spec has changed".to_string()), |gate| (gate.reason, gate.message.clone()));
         return place.drop_claim(reason, message);
     }
+    if step < NodeStep::Running && rebooting::follows(entry) && node.boot_id.is_empty() {
+        return place
+            .fail(Reason::NoBootId, "the Node object tells no boot id (status.nodeInfo.bootID), so that a reboot could not be proven");
+    }
     match step {
         NodeStep::Preflight => place.preflight(node),
         NodeStep::Locking => place.locking(node),
@@ -35,7 +39,7 @@ pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance
             None => running::start(&place, node),
         },
         NodeStep::Running => running::advance(&place, node),
-        NodeStep::Rebooting => rebooting::advance(&place, node),
+        NodeStep::Rebooting | NodeStep::Verifying => rebooting::advance(&place, node),
         NodeStep::Cancelling => place.cancelling(),
         NodeStep::Releasing => place.releasing(node),
     }
@@ -63,8 +67,10 @@ impl<'a> Place<'_, 'a> {
             step if step < NodeStep::Running => self.drop_claim(reason, message),
             NodeStep::Running if replaced => self.cancel(reason, message),
             NodeStep::Running => running::without_node(self, message),
-            NodeStep::Rebooting if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
-            NodeStep::Rebooting => self.fail(reason, &format!("the command succeeded, but {message} before it was seen to reboot")),
+            NodeStep::Rebooting | NodeStep::Verifying if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
+            NodeStep::Rebooting | NodeStep::Verifying => {
+                self.fail(reason, &format!("the command succeeded, but {message} before it was seen to reboot"))
+            }
             NodeStep::Cancelling => self.cancelling(),
             // The result is that of a machine which is no more; the one that has its name now has not run anything.
             NodeStep::Releasing if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
@@ -80,9 +86,10 @@ impl<'a> Place<'_, 'a> {
             if self.timed_out() {
                 return self.fail(Reason::NodeTimeout, "the preflight pod could not be made in time");
             }
-            let mut advance = running::refused(self, "Pod", &name, Reason::PreflightRunning);
             if let Some(object) = claim.preflight_pod(self.op.settings) {
-                advance.steps.push(self.step(Reason::PreflightRunning, "start the preflight", Action::Create { object }));
+                let create = Action::Create { object };
+                let mut advance = running::refused(self, std::slice::from_ref(&create), Reason::PreflightRunning);
+                advance.steps.push(self.step(Reason::PreflightRunning, "start the preflight", create));
                 return advance;
             }
             // The preflight was taken out of the spec meanwhile: the hash has changed, and the claim is dropped above.
@@ -97,9 +104,12 @@ impl<'a> Place<'_, 'a> {
         match pod.phase.as_str() {
             "Succeeded" => match preflight_message(pod) {
                 "" => {
-                    let go = self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the lock is being taken");
-                    match &go.entry {
-                        Some(entry) => Place { op: self.op, name: self.name, entry }.locking(node),
+                    let mut go = self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the lock is being taken");
+                    match &mut go.entry {
+                        Some(entry) => {
+                            entry.reboot_status = Some(rebooting::requested(self.op.spec));
+                            Place { op: self.op, name: self.name, entry }.locking(node)
+                        }
                         None => go,
                     }
                 }
@@ -153,7 +163,9 @@ impl<'a> Place<'_, 'a> {
         let mut advance = self.stay(Reason::Locking, "the lock is being taken");
         let mut step = self.step(Reason::Locking, "take the node", Action::ApplyNode(lock));
         // With nothing to drain the Job, which does not run yet, follows on the lock's heels: it saves a round.
-        step.actions.extend(self.op.spec.drain().is_none().then(|| running::create(self, node)));
+        if self.op.spec.drain().is_none() {
+            step.actions.extend(running::create(self, node));
+        }
         advance.steps.push(step);
         advance
     }
@@ -179,6 +191,9 @@ impl<'a> Place<'_, 'a> {
         let began_on = |node: &&Node| node.created.is_some_and(|since| super::verdict::succeeded_since(&pods, since));
         let machine = machine.filter(|node| replaced && began_on(node));
         let starts_anew = replaced && machine.is_none() && (self.takes_new_nodes() || !succeeded);
+        if succeeded && !starts_anew && rebooting::follows(self.entry) {
+            return self.fail(Reason::NotRebooted, "the command succeeded when its time was up; the node is not rebooted");
+        }
         if succeeded && !starts_anew {
             let mut advance = self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
             if let (Some(entry), Some(machine)) = (advance.entry.as_mut().filter(|entry| entry.step.is_some()), machine) {
@@ -219,7 +234,13 @@ impl<'a> Place<'_, 'a> {
 
     /// The result stands; the entry is done with when the lock is off.
     fn releasing(&self, node: &Node) -> Advance {
-        if super::release::is_released(self.op, node, Some(self.entry)) && !self.op.has_live_pod(self.name) {
+        let live_pod = self.op.has_live_pod(self.name);
+        if super::release::is_released(self.op, node, Some(self.entry)) && !live_pod {
+            return self.finish();
+        }
+        // A node that went down to reboot and has not come back ends no pod: the slot is freed, the lock stays.
+        let in_vain = self.entry.reason.as_deref() == Some(Reason::NotRebooted.code());
+        if in_vain && live_pod && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
             return self.finish();
         }
         self.stay_as_it_is(Reason::Releasing)

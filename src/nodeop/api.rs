@@ -309,7 +309,7 @@ pub struct NodeStatus {
     /// The finer place of a node in flight; absent on nodes that are done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<NodeStep>,
-    /// When `step` began.
+    /// When `step` began; that of a node which boots once more while it is verified begins again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step_since: Option<Time>,
     /// Why the node stands where it stands: one word.
@@ -324,6 +324,12 @@ pub struct NodeStatus {
     /// uid of the Job; only while in flight.
     #[serde(rename = "jobUID", skip_serializing_if = "Option::is_none")]
     pub job_uid: Option<String>,
+    /// The boot that a reboot is to end, as the command's pod told it; only while in flight.
+    #[serde(rename = "bootID", skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// The boot that followed it, as the Node shows it; only while in flight.
+    #[serde(rename = "newBootID", skip_serializing_if = "Option::is_none")]
+    pub new_boot_id: Option<String>,
     /// The run that took the node; only while in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,
@@ -363,6 +369,8 @@ pub enum NodeStep {
     Running,
     /// The command succeeded, and the node reboots.
     Rebooting,
+    /// The node has rebooted, and must be Ready and stay so.
+    Verifying,
     /// The Job is being removed: its time is up, or its node is not the one that was taken.
     Cancelling,
     /// The result is recorded; the lock is being taken off the node.

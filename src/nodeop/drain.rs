@@ -68,11 +68,13 @@ pub struct Orders<'o> {
     pub own_pod: Option<&'o str>,
     /// When the drain began; the node has been cordoned since before.
     pub since: Option<Timestamp>,
+    /// Whether a reboot follows: it disrupts the pods that stay.
+    pub reboots: bool,
 }
 
 /// Sorts the pods of a node.
 pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, allowance: &mut Allowance<'a>) -> Drain<'a> {
-    let Orders { options, own_pod, since } = orders;
+    let Orders { options, own_pod, since, reboots } = orders;
     let mut drain = Drain::default();
     for pod in pods {
         if pod.mirror || pod.is_terminal() || own_pod == Some(pod.uid.as_str()) || is_ours(snapshot, pod) {
@@ -85,6 +87,8 @@ pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, a
             continue;
         }
         if let Some(why) = refusal(pod, options) {
+            let refused = reboots.then(|| reboot_refusal(snapshot, pod, allowance)).flatten();
+            drain.blocked.extend(refused.map(|why| Held { pod, why }));
             drain.kept.push(Held { pod, why: why.into() });
         } else if pod.deleted.is_some() {
             drain.leaving.push(pod);
@@ -134,6 +138,19 @@ fn budget_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allo
             Some(format!("is under more than one disruption budget ({}), which evictions do not support", names.join(", ")))
         }
     }
+}
+
+/// Why the budgets over a pod that stays do not allow the node to reboot under it; if they do, that is counted.
+fn reboot_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allowance<'a>) -> Option<String> {
+    for budget in snapshot.budgets_over(pod) {
+        let left = allowance.entry((&budget.namespace, &budget.name)).or_insert(budget.allowed);
+        if *left <= 0 && pod.ready && budget.current {
+            let Budget { namespace, name, .. } = budget;
+            return Some(format!("stays where it is, and disruption budget {namespace}/{name} allows no reboot under it now"));
+        }
+        *left -= 1;
+    }
+    None
 }
 
 /// Whether a pod belongs to a resource of ours: by its label *and* an owner that we know. A label alone would let anybody's
@@ -190,7 +207,7 @@ mod tests {
     /// (evicted, blocked, leaving, kept) by name.
     fn sorted(snapshot: &Snapshot, pods: Vec<Pod>, options: &DrainOptions) -> [Vec<String>; 4] {
         let since = Some("2026-01-01T00:00:00Z".parse().unwrap());
-        let drain = assess(snapshot, &pods, Orders { options, own_pod: Some("uid-runner"), since }, &mut Allowance::new());
+        let drain = assess(snapshot, &pods, Orders { options, own_pod: Some("uid-runner"), since, reboots: false }, &mut Allowance::new());
         let names = |pods: &[&Pod]| pods.iter().map(|pod| pod.name.clone()).collect::<Vec<_>>();
         let held = |held: &[Held]| held.iter().map(|held| held.pod.name.clone()).collect::<Vec<_>>();
         [names(&drain.evict), held(&drain.blocked), names(&drain.leaving), held(&drain.kept)]
@@ -255,7 +272,7 @@ mod tests {
     fn what_blocks_names_pod_and_budget() {
         let snapshot = Snapshot { budgets: vec![budget("strict", 0)], ..Snapshot::default() };
         let pods = [pod("p")];
-        let orders = Orders { options: &DrainOptions::default(), own_pod: None, since: None };
+        let orders = Orders { options: &DrainOptions::default(), own_pod: None, since: None, reboots: false };
         let drain = assess(&snapshot, &pods, orders, &mut Allowance::new());
         assert_eq!(drain.waiting_for(), "pod web/p: disruption budget web/strict allows no disruption now");
     }

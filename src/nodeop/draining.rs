@@ -3,7 +3,7 @@
 use super::api::{NodePhase, NodeStep};
 use super::drain::{self, Allowance, Drain, Orders};
 use super::place::{Advance, Place};
-use super::running;
+use super::{rebooting, running};
 use crate::plan::Action;
 use crate::reason::Reason;
 use crate::rollout::{DrainMode, OnDrainTimeout};
@@ -20,7 +20,8 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node, allowance: &mut Allowa
         return place.stay(Reason::Draining, "pods are leaving the node");
     };
     let since = place.entry.step_since.as_ref().map(|since| since.0);
-    let orders = Orders { options, own_pod: op.settings.pod_uid.as_deref(), since };
+    let reboots = rebooting::follows(place.entry);
+    let orders = Orders { options, own_pod: op.settings.pod_uid.as_deref(), since, reboots };
     let drain = drain::assess(op.snapshot, pods, orders, allowance);
     if op.rollout.drain_mode == Some(DrainMode::Strict) && !drain.kept.is_empty() {
         return place.fail(Reason::DrainRefused, &format!("rollout.drainMode Strict: {}", drain.kept_text()));

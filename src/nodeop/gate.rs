@@ -57,10 +57,6 @@ fn invalid(snapshot: &Snapshot, spec: &NodeOpSpec) -> Option<NodeReason> {
             "spec.command[0] is empty: name the program to run, for example [\"sh\", \"-c\", \"…\"]".into(),
         );
     }
-    if spec.reboots() {
-        let message = "spec.rebootOnSuccess: true is not supported by this version; set it to false, or reboot the nodes otherwise";
-        return because(Reason::RebootNotSupported, message.into());
-    }
     if let Some(message) = spec.node_selector.as_ref().and_then(selector_error) {
         return because(Reason::InvalidSelector, message);
     }

@@ -1,4 +1,6 @@
-//! Renders what runs on a node: the Job with the command, and the preflight Pod.
+//! Renders what runs on a node: the Job with the command, and the preflight Pod. See [`super::reboot_pod`] for the third.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
@@ -25,6 +27,8 @@ pub struct Claim<'a> {
     pub run: i64,
     /// The attempt within the run.
     pub attempt: i64,
+    /// Whether a reboot follows the command.
+    pub reboots: bool,
 }
 
 impl Claim<'_> {
@@ -42,7 +46,7 @@ impl Claim<'_> {
     pub fn job(&self, settings: &Settings) -> Value {
         let labels = self.labels();
         let annotations = self.annotations();
-        json!({
+        let mut job = json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": self.object_meta(&self.job_name(), &labels, &annotations),
@@ -63,7 +67,27 @@ impl Claim<'_> {
                     }])),
                 },
             },
-        })
+        });
+        if self.reboots {
+            self.tell_the_boot(&mut job["spec"], settings);
+        }
+        job
+    }
+
+    /// The command becomes an init container: what tells of its success only starts after it.
+    fn tell_the_boot(&self, job: &mut Value, settings: &Settings) {
+        // Were that to fail, another pod would run the command again.
+        let rule = json!({"containerName": names::CONTAINER_SENTINEL, "operator": "NotIn", "values": [0]});
+        job["podFailurePolicy"] = json!({"rules": [{"action": "FailJob", "onExitCodes": rule}]});
+        let pod = &mut job["template"]["spec"];
+        let command = pod["containers"].take();
+        pod["initContainers"] = command;
+        pod["containers"] = json!([self.sentinel_container(settings)]);
+        let own = self.pull_secrets().chain(settings.runner_pull_secrets.iter().map(String::as_str));
+        let secrets: BTreeSet<&str> = own.collect();
+        if !secrets.is_empty() {
+            pod["imagePullSecrets"] = secrets.iter().map(|name| json!({"name": name})).collect();
+        }
     }
 
     /// The preflight Pod, if the operation has a preflight: the host read-only, nothing privileged.
@@ -97,7 +121,7 @@ impl Claim<'_> {
     }
 
     /// Nothing of the NodeOp's own labels: a copied tracking label would have GitOps tools prune the Job.
-    fn labels(&self) -> Map<String, Value> {
+    pub(super) fn labels(&self) -> Map<String, Value> {
         let mut labels = Map::new();
         labels.insert(names::LABEL_NODEOP.into(), json!(names::label_value(&self.meta.name)));
         labels.insert(names::LABEL_NODE.into(), json!(names::label_value(&self.node.name)));
@@ -107,7 +131,7 @@ impl Claim<'_> {
     }
 
     /// The real names, where a label cannot hold them.
-    fn annotations(&self) -> Map<String, Value> {
+    pub(super) fn annotations(&self) -> Map<String, Value> {
         let mut annotations = Map::new();
         for (key, name) in [(names::ANNOTATION_NODEOP, &self.meta.name), (names::ANNOTATION_NODE, &self.node.name)] {
             if name.len() > names::MAX_LABEL {
@@ -117,7 +141,7 @@ impl Claim<'_> {
         annotations
     }
 
-    fn object_meta(&self, name: &str, labels: &Map<String, Value>, annotations: &Map<String, Value>) -> Value {
+    pub(super) fn object_meta(&self, name: &str, labels: &Map<String, Value>, annotations: &Map<String, Value>) -> Value {
         json!({
             "name": name,
             "namespace": self.meta.namespace,
@@ -143,12 +167,16 @@ impl Claim<'_> {
             "containers": containers,
             "volumes": [{"name": names::VOLUME_HOST_ROOT, "hostPath": {"path": "/"}}],
         });
-        let secrets: Vec<&str> =
-            self.spec.image_pull_secrets.iter().map(|secret| secret.name.as_str()).filter(|name| !name.is_empty()).collect();
+        let secrets: Vec<Value> = self.pull_secrets().map(|name| json!({"name": name})).collect();
         if !secrets.is_empty() {
-            spec["imagePullSecrets"] = secrets.iter().map(|name| json!({"name": name})).collect();
+            spec["imagePullSecrets"] = secrets.into();
         }
         spec
+    }
+
+    /// The secrets for the operation's own image.
+    fn pull_secrets(&self) -> impl Iterator<Item = &str> {
+        self.spec.image_pull_secrets.iter().map(|secret| secret.name.as_str()).filter(|name| !name.is_empty())
     }
 }
 
@@ -174,7 +202,7 @@ mod tests {
 
     fn job(more: Value) -> Value {
         let (meta, spec, node) = (meta(), spec(more), node("n1"));
-        Claim { meta: &meta, spec: &spec, node: &node, run: 3, attempt: 0 }.job(&Settings::default())
+        Claim { meta: &meta, spec: &spec, node: &node, run: 3, attempt: 0, reboots: false }.job(&Settings::default())
     }
 
     #[test]
@@ -230,7 +258,9 @@ mod tests {
     fn a_preflight_sees_the_host_read_only_and_is_not_privileged() {
         let (meta, node) = (meta(), node("n1"));
         let spec = spec(json!({"image": "tool:2", "preflight": {"command": ["check"]}, "hostMountPath": "/mnt"}));
-        let pod = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.preflight_pod(&Settings::default()).unwrap();
+        let pod = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0, reboots: false }
+            .preflight_pod(&Settings::default())
+            .unwrap();
         assert_eq!(pod["metadata"]["labels"]["kairos.io/preflight"], "true");
         assert_eq!((&pod["spec"]["restartPolicy"], &pod["spec"]["activeDeadlineSeconds"]), (&json!("OnFailure"), &json!(120)));
         assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
@@ -244,7 +274,7 @@ mod tests {
     fn names_that_no_label_holds_stand_in_annotations() {
         let long = "n".repeat(200);
         let (meta, spec, node) = (meta(), spec(json!({})), node(&long));
-        let job = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0 }.job(&Settings::default());
+        let job = Claim { meta: &meta, spec: &spec, node: &node, run: 1, attempt: 0, reboots: false }.job(&Settings::default());
         assert_eq!(job["metadata"]["annotations"], json!({"operator.kairos.io/node": long}));
         assert!(job["metadata"]["labels"]["kairos.io/node"].as_str().unwrap().len() <= 63);
     }

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodeOpSpec, NodeStatus};
 use super::jobs::Claim;
+use super::rebooting;
 use super::runs::Run;
 use crate::mutant::Mutant;
 use crate::names;
@@ -168,18 +169,23 @@ impl<'a> Operation<'a> {
         let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
         let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));
         let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());
-        let given_up = |node: &str| {
-            self.run
-                .entries
-                .get(node)
-                .is_some_and(|entry| entry.is_finished() && entry.reason.as_deref() == Some(Reason::NodeTimeout.code()))
-        };
+        let ends = [Reason::NodeTimeout.code(), Reason::NotRebooted.code()];
+        let in_vain = |entry: &NodeStatus| entry.is_finished() && entry.reason.as_deref().is_some_and(|reason| ends.contains(&reason));
+        let given_up = |node: &str| self.run.entries.get(node).is_some_and(|entry| in_vain(entry));
         claims.chain(live.chain(locked).filter(|node| !given_up(node))).collect()
     }
 
     /// The claim that an entry speaks of.
     pub fn claim(&self, node: &'a Node, entry: &NodeStatus) -> Claim<'a> {
-        Claim { meta: self.meta, spec: self.spec, node, run: entry.run.unwrap_or(1), attempt: entry.attempt.unwrap_or(0) }
+        Claim {
+            meta: self.meta,
+            spec: self.spec,
+            node,
+            run: entry.run.unwrap_or(1),
+            attempt: entry.attempt.unwrap_or(0),
+            // What the claim was taken for: with runPolicy Once an edit does not change it.
+            reboots: rebooting::follows(entry),
+        }
     }
 
     /// A reference to a node.

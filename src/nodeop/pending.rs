@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
+use super::order::is_control_plane;
+use super::rebooting;
 use crate::mutant::Mutant;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -40,6 +42,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
     let mut free = limit.saturating_sub(in_flight.len());
     let mut pending = Pending::default();
+    let mut away = control_plane_away(op, &in_flight);
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         if let Some(reason) = obstacle {
@@ -52,10 +55,24 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
             pending.waiting.insert(&node.name, NodeReason { reason: Reason::WaitingForSlot, message });
             continue;
         }
+        if op.spec.reboots() && is_control_plane(node) {
+            if let Some(away) = away {
+                let message = format!("control-plane node {away} is away; one at a time is, whatever concurrency says, where nodes reboot");
+                pending.waiting.insert(&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message });
+                continue;
+            }
+            away = Some(&node.name);
+        }
         free -= 1;
         pending.claims.insert(&node.name, claim(op, node));
     }
     pending
+}
+
+/// A control-plane node that the operation is on, or that it has given up and could not let go of.
+fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>) -> Option<&'a str> {
+    let mut nodes = op.snapshot.nodes.values().filter(|node| in_flight.contains(node.name.as_str()) || op.holds(node));
+    nodes.find(|node| is_control_plane(node)).map(|node| node.name.as_str())
 }
 
 /// A new claim; it stands in the status before anything happens to the node.
@@ -68,7 +85,7 @@ fn claim(op: &Operation<'_>, node: &Node) -> NodeStatus {
     NodeStatus {
         phase,
         message: Some(if op.spec.preflight.is_some() { "Preflight in progress".into() } else { "the lock is being taken".into() }),
-        reboot_status: Some("not-requested".into()),
+        reboot_status: Some(if op.spec.preflight.is_some() { "not-requested".into() } else { rebooting::requested(op.spec) }),
         last_updated: now.clone(),
         step: Some(step),
         step_since: now.clone(),

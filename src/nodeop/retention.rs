@@ -1,4 +1,4 @@
-//! What becomes of Jobs and preflight Pods that are done with: they stay as the record until something newer takes their
+//! What becomes of Jobs, preflight Pods and reboot Pods that are done with: they stay as the record until something newer takes their
 //! place, or for as long as the user said.
 
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::api::{NodeStatus, NodeStep};
 use super::operation::Operation;
-use super::rebooting::is_reboot;
+use super::rebooting::{follows, is_reboot};
 use super::runs::Entries;
 use crate::names;
 use crate::plan::{Action, Step};
@@ -30,19 +30,32 @@ pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
     jobs.chain(pods).chain(reboots(op, entries)).collect()
 }
 
-/// Pods of the existing operator that wait to reboot a node where nothing is awaited any more: they would wait for ever,
-/// and reboot it whenever they find what they look for.
+/// Pods that wait to reboot a node where nothing is awaited any more: they would wait for ever, and those of the existing
+/// operator reboot it whenever they find what they look for. One of ours that has done its work is kept as a Job is.
 fn reboots<'o>(op: &'o Operation<'_>, entries: &'o Entries<'_>) -> impl Iterator<Item = Step> + 'o {
-    let awaited = |pod: &Pod| {
-        let step = entries.get(pod.node.as_str()).and_then(|entry| entry.step);
-        matches!(step, Some(NodeStep::Running | NodeStep::Rebooting)) || op.has_live_job(&pod.node)
+    let idle = |pod: &Pod| {
+        let entry = entries.get(pod.node.as_str()).map(Cow::as_ref);
+        let step = entry.and_then(|entry| entry.step);
+        if !pod.labels.contains_key(names::LABEL_RUN) {
+            let awaited = matches!(step, Some(NodeStep::Running | NodeStep::Rebooting)) || op.has_live_job(&pod.node);
+            return !awaited && !pod.is_terminal();
+        }
+        let superseded = step.is_some_and(|step| step < NodeStep::Releasing);
+        !is_awaited(op, pod, entry) && (!pod.is_terminal() || superseded || op.rollout.job_ttl_seconds.is_some())
     };
-    let waiting = op.pods().filter(|pod| is_reboot(pod) && !pod.is_terminal() && pod.deleted.is_none());
-    waiting.filter(move |pod| !awaited(pod)).map(|pod| {
+    let made = op.pods().filter(|pod| is_reboot(pod) && op.made(pod) && pod.deleted.is_none());
+    made.filter(move |pod| idle(pod)).map(|pod| {
         let what = Reference::new("Pod", &pod.namespace, &pod.name, &pod.uid);
         let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
         op.step(&pod.node, Reason::Superseded, "remove the reboot pod, nothing is left for it to wait for", delete)
     })
+}
+
+/// Whether this very reboot Pod belongs to the claim on its node: from the lock until the node is back.
+fn is_awaited(op: &Operation<'_>, pod: &Pod, entry: Option<&NodeStatus>) -> bool {
+    let (Some(entry), Some(node)) = (entry, op.snapshot.nodes.get(&pod.node)) else { return false };
+    let flying = entry.step.is_some_and(|step| (NodeStep::Locking..NodeStep::Cancelling).contains(&step));
+    flying && follows(entry) && entry.node_uid.as_ref() == Some(&node.uid) && op.claim(node, entry).reboot_name() == pod.name
 }
 
 fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option<Step> {

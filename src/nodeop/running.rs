@@ -2,10 +2,10 @@
 
 use super::api::{NodePhase, NodeStep};
 use super::place::{Advance, Place};
-use super::rebooting;
 use super::verdict::{self, Verdict};
+use super::{reboot_pod, rebooting};
 use crate::mutant::Mutant;
-use crate::plan::Action;
+use crate::plan::{Action, Step};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
 use crate::snapshot::views::{Job, Node};
@@ -16,7 +16,7 @@ const MAX_ATTEMPTS: i64 = 3;
 /// Moves on to the start; the Job is made in the same round, after that is recorded.
 pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
     let mut advance = place.go(NodeStep::Starting, NodePhase::Pending, Reason::Starting, message);
-    advance.steps.push(place.step(Reason::Starting, "make the Job, suspended", create(place, node)));
+    advance.steps.push(make_step(place, node));
     advance
 }
 
@@ -27,8 +27,10 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let job = op.job_named(&name);
     let stranger = job.filter(|job| job.owner.as_ref().is_none_or(|owner| owner.uid != op.meta.uid));
     let adoptable = |job: &Job| !job.deleting && stranger.is_none() && (node.ready || !job.suspended);
+    // A Job that somebody has let go is awaited whatever else is missing.
+    let unready = job.filter(|job| adoptable(job) && job.suspended).and_then(|_| reboot_pod::unready(place, node));
     match job {
-        Some(job) if adoptable(job) => {
+        Some(job) if adoptable(job) && unready.is_none() => {
             let mut advance = place.go(NodeStep::Running, NodePhase::Running, Reason::Running, "Job is running");
             if let Some(entry) = &mut advance.entry {
                 entry.job_name = Some(job.name.clone());
@@ -37,7 +39,11 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
             advance.steps.push(place.unsuspend(job));
             advance
         }
+        _ if place.timed_out() && unready.is_some() => {
+            place.fail(Reason::NodeTimeout, "the pod that is to reboot the node could not be started in time")
+        }
         _ if place.timed_out() => place.fail(Reason::NodeTimeout, "the Job could not be made in time"),
+        _ if let Some(unready) = unready => unready,
         _ if let Some(job) = stranger => {
             let owner =
                 job.owner.as_ref().map_or_else(|| "nobody".to_string(), |owner| verdict::said(&format!("{} {}", owner.kind, owner.name)));
@@ -45,37 +51,49 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
         }
         _ if !node.ready => place.stay(Reason::NotReady, "the node is not Ready; it is started when it is"),
         Some(_) => place.stay(Reason::Starting, "an earlier Job of this name is still being removed"),
-        None => {
-            let mut advance = refused(place, "Job", &name, Reason::Starting);
-            advance.steps.push(place.step(Reason::Starting, "make the Job, suspended", create(place, node)));
-            advance
-        }
+        None => make(place, node),
     }
 }
 
-/// Stays in the step, for what the server said against making the object: in this round, or in an earlier one, which then
+/// Makes what is not there.
+pub fn make<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
+    let step = make_step(place, node);
+    let mut advance = refused(place, &step.actions, Reason::Starting);
+    advance.steps.push(step);
+    advance
+}
+
+/// Stays in the step, for what the server said against making an object: in this round, or in an earlier one, which then
 /// stands until it takes the object.
-pub fn refused(place: &Place<'_, '_>, kind: &str, name: &str, otherwise: Reason) -> Advance {
-    let object = Reference::new(kind, &place.op.meta.namespace, name, "");
-    if let Some(message) = place.op.snapshot.refused.get(&object) {
-        return place.stay(Reason::CannotStart, &format!("{kind} {name}: {}", verdict::said(message)));
+pub fn refused(place: &Place<'_, '_>, creates: &[Action], otherwise: Reason) -> Advance {
+    for object in creates.iter().map(Action::target) {
+        if let Some(message) = place.op.snapshot.refused.get(&object) {
+            return place.stay(Reason::CannotStart, &format!("{} {}: {}", object.kind, object.name, verdict::said(message)));
+        }
     }
     let told = place.entry.reason.as_deref() == Some(Reason::CannotStart.code());
     place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())
 }
 
-/// The Job of the claim, suspended.
-pub fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Action {
-    Action::Create { object: place.op.claim(node, place.entry).job(place.op.settings) }
+/// The Job of the claim, suspended; before it the Pod that is to reboot the node.
+pub fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Vec<Action> {
+    let (claim, settings) = (place.op.claim(node, place.entry), place.op.settings);
+    let reboot = claim.reboots.then(|| claim.reboot_pod(settings));
+    reboot.into_iter().chain([claim.job(settings)]).map(|object| Action::Create { object }).collect()
+}
+
+fn make_step<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Step {
+    let subject = place.op.node_reference(place.name);
+    Step { subject, reason: Reason::Starting, message: "make the Job, suspended".into(), actions: create(place, node) }
 }
 
 /// The Job may run: what has become of it?
 pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
-    let Some(job) = named_job(place) else { return without_job(place) };
+    let Some(job) = named_job(place) else { return without_job(place, node) };
     let pods = place.op.pods_of(&job.uid, place.name);
     match verdict::of(job, &pods, node.ready) {
         Verdict::Succeeded => {
-            let mut advance = succeed(place, "Job completed successfully");
+            let mut advance = succeed(place, node, "Job completed successfully");
             advance.steps.extend(stop(place, job, Reason::Succeeded).filter(|_| verdict::would_run_again(&pods)));
             advance
         }
@@ -100,7 +118,11 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
 pub fn without_node(place: &Place<'_, '_>, message: &str) -> Advance {
     let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
     if verdict::succeeded_before_the_job_went(&pods) || named_job(place).is_some_and(|job| job.complete) {
-        let mut advance = place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
+        let mut advance = if rebooting::follows(place.entry) {
+            place.fail(Reason::NodeGone, &format!("the command succeeded, but {message} before it was seen to reboot"))
+        } else {
+            place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully")
+        };
         // A machine that comes up under the name of the node would be sent its next pod.
         advance.steps.extend(named_job(place).and_then(|job| stop(place, job, Reason::Succeeded)));
         return advance;
@@ -111,7 +133,7 @@ pub fn without_node(place: &Place<'_, '_>, message: &str) -> Advance {
 }
 
 /// Removes a Job that is not finished, so that it makes no further pod.
-fn stop(place: &Place<'_, '_>, job: &Job, reason: Reason) -> Option<crate::plan::Step> {
+pub fn stop(place: &Place<'_, '_>, job: &Job, reason: Reason) -> Option<Step> {
     let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
     let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
     (!job.deleting && !job.is_finished()).then(|| place.step(reason, "remove the Job", delete))
@@ -135,19 +157,19 @@ fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advanc
     go_start(&place, node, &format!("the pod was not admitted: {message}"))
 }
 
-/// The command succeeded: that is the end, unless the existing operator's reboot follows.
-fn succeed(place: &Place<'_, '_>, message: &str) -> Advance {
+/// The command succeeded: that is the end, unless a reboot follows.
+fn succeed<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advance {
     match rebooting::follows(place.entry) {
-        true => rebooting::begin(place),
+        true => rebooting::begin(place, node),
         false => place.settle(NodePhase::Completed, Reason::Succeeded, message),
     }
 }
 
 /// The Job that the claim names is not there.
-fn without_job(place: &Place<'_, '_>) -> Advance {
+fn without_job<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let uid = place.entry.job_uid.as_deref().unwrap_or_default();
     if verdict::succeeded_before_the_job_went(&place.op.pods_of(uid, place.name)) {
-        return succeed(place, "Job completed successfully; the Job itself was deleted");
+        return succeed(place, node, "Job completed successfully; the Job itself was deleted");
     }
     if !place.job_is_gone() && place.timed_out() {
         return place.cancel(Reason::NodeTimeout, "its time was up (the Job is there, but is not this operation's any more)");
@@ -169,7 +191,7 @@ fn without_job(place: &Place<'_, '_>) -> Advance {
 }
 
 /// The Job by the uid that the claim names.
-fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
+pub fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
     let jobs = place.op.jobs_on(place.name).iter().copied();
     // The existing operator records no uid; its Jobs have names of their own.
     let nameless = |job: &&Job| place.entry.job_uid.is_none() && job.run.is_none() && place.entry.job_name.as_ref() == Some(&job.name);

@@ -74,7 +74,7 @@ fn flag(set: bool) -> Option<Value> {
 mod tests {
     use super::*;
     use crate::nodeop::api::Preflight;
-    use crate::rollout::Rollout;
+    use crate::rollout::{Reboot, Rollout};
 
     fn spec() -> NodeOpSpec {
         serde_json::from_value(json!({"command": ["true"]})).unwrap()
@@ -96,12 +96,17 @@ mod tests {
     #[test]
     fn what_changes_on_a_node_changes_the_hash() {
         let base = spec_hash(&spec());
-        let edits: [fn(&mut NodeOpSpec); 6] = [
+        let edits: [fn(&mut NodeOpSpec); 7] = [
             |spec| spec.command = vec!["false".into()],
             |spec| spec.image = Some("other".into()),
             |spec| spec.host_mount_path = Some("/mnt".into()),
             |spec| spec.cordon = Some(true),
             |spec| spec.reboot_on_success = Some(true),
+            |spec| {
+                let reboot = Reboot { command: vec!["reboot".into()], ..Reboot::default() };
+                spec.reboot_on_success = Some(true);
+                spec.rollout = Some(Rollout { reboot: Some(reboot), ..Rollout::default() });
+            },
             |spec| spec.preflight = Some(Preflight { command: vec!["x".into()], ..Preflight::default() }),
         ];
         for (index, edit) in edits.iter().enumerate() {

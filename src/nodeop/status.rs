@@ -90,8 +90,8 @@ impl Parts<'_, '_> {
             let (reason, message) = self.in_flight_reason(counts);
             return make(Phase::Running, reason, message, false, counts.failed > 0, UNDERWAY);
         }
-        // Nothing of what has run is undone by what this version, or the installed definition, cannot do.
-        let starts_only = |gate: &Gate| matches!(gate.reason.reason, Reason::RebootNotSupported | Reason::OlderDefinition);
+        // Nothing of what has run is undone by what the installed definition cannot do.
+        let starts_only = |gate: &Gate| gate.reason.reason == Reason::OlderDefinition;
         let matters = |gate: &&Gate| gate.stalled && (counts.pending > 0 || !starts_only(gate));
         if let Some(gate) = self.gate.filter(matters) {
             return make(open, gate.reason.reason, gate.reason.message.clone(), true, true, STALLED);

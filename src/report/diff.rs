@@ -235,6 +235,11 @@ mod tests {
         let round = with(Action::Patch { what: job, patch: json!({"spec": {"ttlSecondsAfterFinished": 60}}) });
         let patches = json_patches(&round.snapshot, &round.plan);
         assert_eq!(patches["objects"][0]["patch"], json!([{"op": "add", "path": "/spec/ttlSecondsAfterFinished", "value": 60}]));
+        let patch = json!({"metadata": {"annotations": {names::ANNOTATION_REBOOT_APPROVED: "b1"}}});
+        let round = with(Action::Patch { what: Reference::new("Pod", "default", "op-reboot-n1-x", "p"), patch });
+        let patches = json_patches(&round.snapshot, &round.plan);
+        let added = json!([{"op": "add", "path": "/metadata/annotations/kairos.io~1reboot-approved", "value": "b1"}]);
+        assert_eq!(patches["objects"][0]["patch"], added, "the other annotations of the pod stay");
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Tone {
         match reason {
             Succeeded | Completed | SkippedByPreflight | Adopted => Self::Good,
             PreflightFailed | DrainTimeout | DrainRefused | CordonRemoved | LockRemoved | CommandFailed | JobLost | NotAdmitted
-            | NodeTimeout | NodeGone | NodeReplaced | NodesFailed | RebootNotSupported | InvalidSelector | InvalidWindow | InvalidSpec
+            | NodeTimeout | NodeGone | NodeReplaced | NodesFailed | NoBootId | InvalidSelector | InvalidWindow | InvalidSpec
             | Unreadable | NotRebooted | OlderDefinition => Self::Bad,
             DrainBlocked | CannotStart | CordonConflict | NotReady | Suspended | StoppedOnFailure | Orphaned => Self::Wait,
             _ => Self::Plain,

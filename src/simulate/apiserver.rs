@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::workload::Eviction;
 use super::world::{Backing, Happening, World};
+use crate::names;
 use crate::outcome::Verdict;
 use crate::plan::{Action, NodeApply, StatusWrite, TakeOver};
 use crate::snapshot::views::{Holder, Node};
@@ -172,11 +173,17 @@ impl World {
         Verdict::Done
     }
 
-    fn patch_pod(&mut self, what: &Reference, _patch: &Value) -> Verdict {
-        match self.pod(&what.uid) {
-            Some(_) => Verdict::Done,
-            None => Verdict::Moved(format!("{what} is gone")),
+    /// The one annotation that is ever given to a pod: the boot that it may end.
+    fn patch_pod(&mut self, what: &Reference, patch: &Value) -> Verdict {
+        let approved = patch["metadata"]["annotations"][names::ANNOTATION_REBOOT_APPROVED].as_str();
+        let Some(pod) = self.pod_mut(&what.uid).filter(|pod| pod.name == what.name) else {
+            return Verdict::Moved(format!("{what} is gone"));
+        };
+        if let Some(boot) = approved {
+            pod.approved = Some(boot.to_string());
+            self.soon(Happening::TryReboot(what.uid.clone()));
         }
+        Verdict::Done
     }
 
     fn evict(&mut self, what: &Reference) -> Verdict {

@@ -5,12 +5,17 @@ use jiff::SignedDuration;
 
 use super::workload::is_named_for_ever;
 use super::world::{Happening, World};
-use crate::snapshot::views::{Container, Job, Owner, Pod, Trouble};
+use crate::names;
+use crate::snapshot::views::{Container, ContainerState, Job, Owner, Pod, Trouble};
 
 /// The first pause after a pod of a Job has failed; each further one is twice as long.
 const BACKOFF: i64 = 10;
 /// Until pods of a node that is no more are removed.
 const ORPHANED: SignedDuration = SignedDuration::from_secs(40);
+
+fn is_failure(state: &ContainerState) -> bool {
+    matches!(state, ContainerState::Ended(exit) if exit.code != 0)
+}
 
 impl World {
     /// The Job controller: at most one pod at a time, and no more failures than allowed.
@@ -67,7 +72,9 @@ impl World {
             return self.soon(Happening::SyncJob(owner.uid.clone()));
         }
         let Some(backing) = self.backings.get_mut(&owner.uid) else { return };
-        backing.failures += 1;
+        // The pod failure policy: a command that succeeded is not run again because the boot id could not be told.
+        let told = |container: &Container| container.name == names::CONTAINER_SENTINEL && is_failure(&container.state);
+        backing.failures = if pod.containers.iter().any(told) { backing.backoff_limit + 1 } else { backing.failures + 1 };
         let pause = if backing.failures > backing.backoff_limit { 0 } else { BACKOFF << (backing.failures - 1).clamp(0, 5) };
         self.after(SignedDuration::from_secs(pause) + SignedDuration::from_millis(200), Happening::SyncJob(owner.uid.clone()));
     }

@@ -19,18 +19,24 @@ impl World {
         let Some(pod) = self.pod(uid).filter(|pod| pod.phase == "Pending" && pod.deleted.is_none() && self.is_alive(&pod.node)) else {
             return;
         };
-        let preflight = pod.labels.contains_key(names::LABEL_PREFLIGHT);
+        let labelled = |label: &str| pod.labels.contains_key(label);
+        let (preflight, reboot) = (labelled(names::LABEL_PREFLIGHT), labelled(names::LABEL_REBOOT));
         let (boot, record) = (self.boot_of(&pod.node), self.record(pod, None));
         if let Some(pod) = self.pod_mut(uid) {
             pod.phase = "Running".into();
-            pod.containers.iter_mut().for_each(|container| container.state = ContainerState::Running);
+            let inits = pod.containers.iter().any(|container| container.init);
+            let first = pod.containers.iter_mut().filter(|container| !inits || container.init);
+            first.for_each(|container| container.state = ContainerState::Running);
         }
         self.history.extend(record);
         let started = Some(self.second());
         let backing = self.backings.entry(uid.to_string()).or_default();
         (backing.boot, backing.started) = (boot, started);
-        let lasts = if preflight { self.model.preflight } else { self.model.job };
-        self.in_a_while(lasts, Happening::EndPod(uid.to_string()));
+        match (preflight, reboot) {
+            (true, _) => self.in_a_while(self.model.preflight, Happening::EndPod(uid.to_string())),
+            (_, true) => self.soon(Happening::TryReboot(uid.to_string())),
+            _ => self.in_a_while(self.model.job, Happening::EndPod(uid.to_string())),
+        }
     }
 
     /// The containers end by themselves, if the machine has not been rebooted since.
@@ -43,8 +49,53 @@ impl World {
             let message = self.model.skips.get(&pod.node).cloned().unwrap_or_default();
             return self.finish(uid, Exit { code: 0, message, ..Exit::default() });
         }
+        let sentinel = pod.containers.iter().find(|container| container.name == names::CONTAINER_SENTINEL);
+        if sentinel.is_some_and(|sentinel| sentinel.state == ContainerState::Running) {
+            return self.leave_sentinel(uid, &pod);
+        }
         let code = i32::from(self.fails(&pod.node));
-        self.finish(uid, Exit { code, ..Exit::default() });
+        if sentinel.is_none() || code != 0 {
+            return self.finish(uid, Exit { code, ..Exit::default() });
+        }
+        self.end_command(uid);
+        self.in_a_while(self.model.controller, Happening::EndPod(uid.to_string()));
+    }
+
+    /// The command has succeeded; the container that tells in which boot is next.
+    fn end_command(&mut self, uid: &str) {
+        let started = self.backings.get(uid).and_then(|backing| backing.started);
+        let Some(pod) = self.pod_mut(uid) else { return };
+        for container in &mut pod.containers {
+            container.state = match container.init {
+                true => ContainerState::Ended(Exit { started, ..Exit::default() }),
+                false => ContainerState::Running,
+            };
+        }
+        let pod = pod.clone();
+        self.history.extend(self.record(&pod, Some(0)));
+    }
+
+    /// The sentinel is on the host, and the boot is told.
+    fn leave_sentinel(&mut self, uid: &str, pod: &Pod) {
+        let boot = self.boot_of(&pod.node);
+        self.sentinels.extend(self.seen.nodes.get(&pod.node).map(|node| node.uid.clone()));
+        self.finish(uid, Exit { message: boot, ..Exit::default() });
+    }
+
+    /// A reboot pod: it ends as soon as the machine is in another boot than the one that it may end, and it ends that one.
+    pub(super) fn try_reboot(&mut self, uid: &str) {
+        let Some(pod) = self.pod(uid).filter(|pod| pod.phase == "Running" && self.is_alive(&pod.node)).cloned() else { return };
+        let Some((node, boot)) = self.seen.nodes.get(&pod.node).map(|node| (node.uid.clone(), node.boot_id.clone())) else { return };
+        match &pod.approved {
+            None => {}
+            Some(approved) if *approved != boot => self.finish(uid, Exit::default()),
+            Some(_) if !self.sentinels.contains(&node) => self.after(SignedDuration::from_secs(1), Happening::TryReboot(uid.into())),
+            Some(_) => {
+                self.reboots.push((pod.node.clone(), node.clone()));
+                self.kill_node(&pod.node);
+                self.in_a_while(self.model.reboot, Happening::Boot(node));
+            }
+        }
     }
 
     /// Whether the command fails on a node this time.
@@ -98,9 +149,16 @@ impl World {
         let exit = Exit { started, ..exit };
         let Some(pod) = self.pod_mut(uid) else { return };
         pod.phase = if exit.code == 0 { "Succeeded" } else { "Failed" }.into();
-        pod.containers.iter_mut().for_each(|container: &mut Container| container.state = ContainerState::Ended(exit.clone()));
+        let told = pod.containers.iter().any(|container| container.init && matches!(container.state, ContainerState::Ended(_)));
+        let open = |container: &&mut Container| !matches!(container.state, ContainerState::Ended(_));
+        // After an init container that failed, the others are never started.
+        let failed = exit.code != 0 && !told && pod.containers.iter().any(|container| container.init);
+        let open = pod.containers.iter_mut().filter(open).filter(|container| !failed || container.init);
+        open.for_each(|container| container.state = ContainerState::Ended(exit.clone()));
         let pod = pod.clone();
-        self.history.extend(self.record(&pod, Some(exit.code)));
+        if !told {
+            self.history.extend(self.record(&pod, Some(exit.code)));
+        }
         self.pod_ended(&pod);
     }
 
@@ -148,7 +206,7 @@ impl World {
         node.boot_id = boot;
         let name = node.name.clone();
         self.dead.remove(uid);
-        self.sentinels.retain(|(machine, _)| machine != uid);
+        self.sentinels.remove(uid);
         self.set_ready(uid, false);
         self.inherit(&name);
         self.after(SignedDuration::from_secs(5), Happening::NodeReady(uid.to_string()));
@@ -159,7 +217,7 @@ impl World {
         let pods: Vec<Pod> = self.pods_on(name).cloned().collect();
         for pod in pods {
             match pod.phase.as_str() {
-                "Running" if pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none() => {
+                "Running" if restarts(&pod) && pod.deleted.is_none() => {
                     // restartPolicy OnFailure: the same pod again.
                     if let Some(pod) = self.pod_mut(&pod.uid) {
                         pod.phase = "Pending".into();
@@ -220,4 +278,9 @@ impl World {
         self.add_node(node);
         self.inherit(name);
     }
+}
+
+/// Whether a pod's containers are started again, `restartPolicy: OnFailure`.
+fn restarts(pod: &Pod) -> bool {
+    pod.labels.contains_key(names::LABEL_PREFLIGHT) || pod.labels.contains_key(names::LABEL_REBOOT)
 }

@@ -313,7 +313,7 @@ fn state(entry: &NodeStatus) -> State {
         Some(NodeStep::Draining) if entry.reason.as_deref() == Some(Reason::DrainBlocked.code()) => State::Blocked,
         Some(NodeStep::Locking | NodeStep::Draining) => State::Draining,
         Some(NodeStep::Starting | NodeStep::Running | NodeStep::Cancelling) => State::Running,
-        Some(NodeStep::Rebooting) => State::Rebooting,
+        Some(NodeStep::Rebooting | NodeStep::Verifying) => State::Rebooting,
         Some(NodeStep::Releasing) => finished(entry),
     }
 }

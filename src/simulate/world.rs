@@ -25,12 +25,14 @@ pub struct World {
     pub model: Model,
     /// What was started and how it ended, in the order in which it happened.
     pub history: Vec<Record>,
+    /// Reboots by our pods, by name and uid of the node.
+    pub reboots: Vec<(String, String)>,
     /// Nodes, by uid, whose kubelet does nothing any more.
     pub dead: BTreeSet<String>,
     pub(super) dice: fastrand::Rng,
     pub(super) backings: HashMap<String, Backing>,
-    /// Sentinels on hosts, by uid of the node and path; a reboot clears them.
-    pub(super) sentinels: BTreeSet<(String, String)>,
+    /// Machines, by uid of the node, on which a sentinel tells that a command succeeded; a reboot clears them.
+    pub(super) sentinels: BTreeSet<String>,
     clock: Timestamp,
     agenda: BTreeMap<(Timestamp, u64), Happening>,
     counter: u64,
@@ -58,6 +60,8 @@ pub enum Happening {
     EndPod(String),
     /// A pod's containers were told to end, and have.
     StopPod(String),
+    /// A reboot pod looks whether it may reboot its node.
+    TryReboot(String),
     /// The pod object goes.
     RemovePod(String),
     /// A pod of the workload becomes Ready.
@@ -129,6 +133,7 @@ impl World {
             workload: Workload::new(others, budgets),
             model,
             history: Vec::new(),
+            reboots: Vec::new(),
             dead: BTreeSet::new(),
             dice: fastrand::Rng::with_seed(seed),
             backings: HashMap::new(),
@@ -313,6 +318,7 @@ impl World {
             Happening::StartPod(uid) => self.start_pod(&uid),
             Happening::EndPod(uid) => self.end_pod(&uid),
             Happening::StopPod(uid) => self.stop_pod(&uid),
+            Happening::TryReboot(uid) => self.try_reboot(&uid),
             Happening::RemovePod(uid) => self.drop_pod(&uid),
             Happening::Ready(uid) => self.workload.ready(&uid),
             Happening::Leave(uid) => self.leave(&uid),

@@ -95,6 +95,7 @@ pub(crate) fn pod(raw: wire::Pod) -> Pod {
         ready: is_true(&status.conditions, "Ready"),
         deleted: asked_to_go(&raw.metadata),
         rebooted: raw.metadata.annotations.get(names::ANNOTATION_REBOOT_STATE).is_some_and(|state| state == "completed"),
+        approved: raw.metadata.annotations.get(names::ANNOTATION_REBOOT_APPROVED).cloned(),
         mirror: raw.metadata.annotations.contains_key("kubernetes.io/config.mirror"),
         empty_dir: raw.spec.volumes.iter().any(|volume| volume.empty_dir.is_some()),
         containers: init.chain(others).collect(),

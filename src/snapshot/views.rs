@@ -173,6 +173,8 @@ pub struct Pod {
     pub mirror: bool,
     /// Annotation kairos.io/reboot-state is "completed": the existing operator's reboot pod reboots its node, or has done so.
     pub rebooted: bool,
+    /// Annotation kairos.io/reboot-approved: the boot id that this reboot pod may end.
+    pub approved: Option<String>,
     /// It has an emptyDir volume.
     pub empty_dir: bool,
     /// Init containers first, then the others, in the order of the spec.

@@ -5,7 +5,9 @@
 
 mod expect;
 mod nodes;
+mod pods;
 mod properties;
+mod reboots;
 mod shorthand;
 mod sizes;
 mod story;

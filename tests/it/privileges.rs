@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Corner, wait_for};
+use crate::harness::{Corner, kubelet, wait_for};
 
 fn shipped() -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cronjob/rbac/clusterrole.yaml");
@@ -67,6 +67,12 @@ fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
             op("op", json!({"command": ["hang"]}));
             locked();
             corner.kubectl(&["delete", "node", node]);
+        }
+        ("pods", "patch") => {
+            op("op", json!({"rebootOnSuccess": true}));
+            let telling = || corner.list("pods").into_iter().find(kubelet::is_telling);
+            corner.rounds_until("the command has succeeded", || telling().is_some());
+            kubelet::tell(corner, telling().unwrap()["metadata"]["name"].as_str().unwrap(), &kubelet::boot_id(corner, node));
         }
         ("events", "list") => op("op", json!({"command": ["no-image"]})),
         _ => {

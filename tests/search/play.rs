@@ -89,6 +89,7 @@ impl<'a> Play<'a> {
             preflight: Spread::around(4_000, 3_000),
             eviction: Spread::around(10_000, 8_000),
             ready: Spread::around(10_000, 8_000),
+            reboot: Spread::around(40_000, 30_000),
             failures: scenario.nodes.iter().filter(|node| node.failures > 0).map(|node| (node.name.clone(), node.failures)).collect(),
             skips: scenario.nodes.iter().filter(|node| node.skip).map(|node| (node.name.clone(), "nothing to do".to_string())).collect(),
             ..Model::default()

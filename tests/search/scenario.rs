@@ -182,6 +182,10 @@ fn operation(dice: &mut Rng, at: usize) -> Operation {
     if dice.u8(..8) == 0 {
         rollout["jobTTLSeconds"] = json!(dice.u8(..60));
     }
+    if dice.u8(..3) == 0 {
+        rollout["reboot"] = json!({"timeoutSeconds": dice.u32(60..300), "readySeconds": dice.u8(..20), "graceSeconds": 1});
+        set("rebootOnSuccess", json!(true));
+    }
     set("rollout", rollout);
     Operation { name: format!("op{at}"), at: if at == 0 { 0 } else { dice.u64(0..60) }, spec }
 }

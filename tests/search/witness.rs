@@ -111,7 +111,16 @@ impl Witness {
             }
         }
         self.read = world.history.len();
-        Ok(())
+        // One more than has been looked at can only be the last one.
+        let (name, uid) = match world.reboots.last() {
+            Some(last) => last,
+            None => return Ok(()),
+        };
+        let reboots = world.reboots.iter().filter(|(_, machine)| machine == uid).count();
+        let commands = world.history.iter().filter(|record| record.node.1 == *uid && record.exit == Some(0)).count();
+        never(reboots > commands, "a node reboots once per command that succeeded", || {
+            format!("{name}: {reboots} reboots, {commands} successes")
+        })
     }
 
     /// In flight by what is in the cluster, not by what a status says: live Jobs, pods that have not ended, locks.
@@ -177,7 +186,8 @@ impl Witness {
     /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
     fn is_busy(&self, world: &World, node: &Node, operation: &str) -> bool {
         let ours = |labels: &BTreeMap<String, String>| labels.get("operator.kairos.io/owner-uid").is_some_and(|uid| uid == operation);
-        let command = |pod: &rounds::snapshot::views::Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
+        let command =
+            |pod: &rounds::snapshot::views::Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
         let running = world.seen.pods.iter().any(|pod| pod.node == node.name && command(pod) && ours(&pod.labels));
         running && !world.dead.contains(&node.uid) && !self.meddled.contains(&node.name)
     }

@@ -120,6 +120,14 @@ async fn a_patch_is_bound_to_the_uid() {
 }
 
 #[tokio::test]
+async fn an_approval_is_bound_to_the_uid_as_well() {
+    let patch = json!({ "metadata": { "annotations": { "kairos.io/reboot-approved": "b1" } } });
+    let seen = sent(Action::Patch { what: pod("reboot"), patch }, Mode::Live).await;
+    assert_eq!(seen.what, "PATCH /api/v1/namespaces/ns/pods/reboot");
+    assert_eq!(seen.body, json!({ "metadata": { "uid": "p1", "annotations": { "kairos.io/reboot-approved": "b1" } } }));
+}
+
+#[tokio::test]
 async fn an_eviction_tells_its_options_under_the_key_that_the_apiserver_reads() {
     let seen = sent(Action::Evict { pod: pod("web"), grace_seconds: Some(7) }, Mode::Live).await;
     assert_eq!(seen.what, "POST /api/v1/namespaces/ns/pods/web/eviction");

@@ -44,8 +44,9 @@ fn holder() -> impl Strategy<Value = Holder> {
 fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
     let held = (maybe(holder()), maybe(holder()), any::<bool>(), any::<bool>());
     let cordons = one_of(&[&[][..], &["manager"], &["kubectl-cordon"], &["kubectl-cordon", "manager"]]);
-    (any::<[bool; 3]>(), one_of(&["uid", "uid2"]), held, at(), cordons).prop_map(
-        move |([there, ready, deleting], uid, (lock, cordoned_by, unschedulable, keep), created, cordons)| {
+    let ids = (one_of(&["uid", "uid2"]), one_of(&["b1", "b1", "b2", ""]));
+    (any::<[bool; 3]>(), ids, held, at(), cordons).prop_map(
+        move |([there, ready, deleting], (uid, boot), (lock, cordoned_by, unschedulable, keep), created, cordons)| {
             there.then(|| Node {
                 name: name.into(),
                 uid: format!("{name}-{uid}"),
@@ -58,6 +59,7 @@ fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
                 unschedulable,
                 keep_cordoned: keep,
                 cordon_managers: cordons.iter().map(ToString::to_string).collect(),
+                boot_id: boot.into(),
                 ..Node::default()
             })
         },
@@ -65,14 +67,23 @@ fn node(name: &'static str) -> impl Strategy<Value = Option<Node>> {
 }
 
 fn entry(op: &'static str, node: &'static str) -> impl Strategy<Value = NodeStatus> {
-    use NodeStep::{Cancelling, Draining, Locking, Preflight, Releasing, Running, Starting};
-    let steps =
-        [None, None, Some(Preflight), Some(Locking), Some(Draining), Some(Starting), Some(Running), Some(Cancelling), Some(Releasing)];
+    use NodeStep::{Cancelling, Draining, Locking, Preflight, Rebooting, Releasing, Running, Starting, Verifying};
+    let there = [Preflight, Locking, Draining, Starting, Running, Rebooting, Verifying, Cancelling, Releasing];
+    let steps: Vec<Option<NodeStep>> = [None, None].into_iter().chain(there.into_iter().map(Some)).collect();
     let phases = [NodePhase::Pending, NodePhase::Preflight, NodePhase::Running, NodePhase::Completed, NodePhase::Failed];
-    let reasons = [Reason::Running, Reason::NodeTimeout, Reason::NodeReplaced, Reason::CommandFailed, Reason::CannotStart, Reason::JobLost];
+    let reasons = [
+        Reason::Running,
+        Reason::NodeTimeout,
+        Reason::NodeReplaced,
+        Reason::CommandFailed,
+        Reason::CannotStart,
+        Reason::JobLost,
+        Reason::NotRebooted,
+    ];
     let ids = (any::<[bool; 3]>(), 0..4i64, maybe(0..4i64));
-    (one_of(&steps), one_of(&phases), maybe(one_of(&reasons)), maybe(at()), ids).prop_map(
-        move |(step, phase, reason, since, ([has_node, has_job, has_time], run, attempt))| {
+    let boots = (maybe(one_of(&["pending", "completed"])), maybe(one_of(&["b1", "b2"])), maybe(one_of(&["b1", "b2"])));
+    (one_of(&steps), one_of(&phases), maybe(one_of(&reasons)), maybe(at()), ids, boots).prop_map(
+        move |(step, phase, reason, since, ([has_node, has_job, has_time], run, attempt), (reboot, left, seen))| {
             let name = names::job_name(op, &format!("{op}-uid"), node, &format!("{node}-uid"), run, attempt.unwrap_or(0));
             NodeStatus {
                 phase,
@@ -85,6 +96,9 @@ fn entry(op: &'static str, node: &'static str) -> impl Strategy<Value = NodeStat
                 last_updated: since.filter(|_| has_time),
                 run: step.map(|_| run),
                 attempt,
+                reboot_status: reboot.map(ToString::to_string),
+                boot_id: left.map(ToString::to_string),
+                new_boot_id: seen.map(ToString::to_string),
                 ..NodeStatus::default()
             }
         },
@@ -92,9 +106,9 @@ fn entry(op: &'static str, node: &'static str) -> impl Strategy<Value = NodeStat
 }
 
 fn spec() -> impl Strategy<Value = NodeOpSpec> {
-    (0..4i32, any::<[bool; 7]>(), maybe(1..4000i64)).prop_map(|(concurrency, [cordon, drain, stop, preflight, once, suspend, keep], timeout)| {
+    (0..4i32, any::<[bool; 8]>(), maybe(1..4000i64)).prop_map(|(concurrency, [cordon, drain, stop, preflight, once, suspend, keep, reboot], timeout)| {
         let mut spec = json!({
-            "command": ["run"], "concurrency": concurrency, "cordon": cordon, "stopOnFailure": stop, "uncordonOnFailure": keep,
+            "command": ["run"], "concurrency": concurrency, "cordon": cordon, "stopOnFailure": stop, "uncordonOnFailure": keep, "rebootOnSuccess": reboot,
             "drainOptions": {"enabled": drain}, "rollout": {"runPolicy": if once { "Once" } else { "OnChange" }, "suspend": suspend && stop},
         });
         if preflight {
@@ -160,18 +174,26 @@ fn pod(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Pod
         (0..2i32).prop_map(|code| ContainerState::Ended(Exit { code, ..Exit::default() })),
         Just(ContainerState::Waiting(Trouble { reason: "ErrImagePull".into(), message: "x".into() })),
     ];
-    (any::<[bool; 3]>(), 0..4i64, one_of(&["Pending", "Running", "Succeeded", "Failed"]), state).prop_map(
-        move |([there, preflight, deleted], run, phase, state)| {
+    let container = one_of(&["nodeop", "nodeop", "preflight", "reboot"]);
+    (any::<[bool; 3]>(), container, 0..4i64, one_of(&["Pending", "Running", "Succeeded", "Failed"]), state).prop_map(
+        move |([there, told, deleted], container, run, phase, state)| {
             let uid = format!("{op}-uid");
             let mut labels =
                 BTreeMap::from([(names::LABEL_NODEOP.to_string(), op.to_string()), (names::LABEL_OWNER_UID.to_string(), uid.clone())]);
             let mut owner = Owner { kind: "Job".into(), name: "job".into(), uid: format!("job-{op}-{node}-{run}") };
             let mut name = format!("pod-{op}-{node}-{run}");
-            if preflight {
-                labels.insert(names::LABEL_PREFLIGHT.into(), "true".into());
+            if container != "nodeop" {
+                labels.insert(format!("kairos.io/{container}"), "true".into());
+                labels.insert(names::LABEL_RUN.into(), run.to_string());
                 owner = Owner { kind: "NodeOp".into(), name: op.into(), uid: uid.clone() };
-                name = names::preflight_name(op, &uid, node, &format!("{node}-uid"), run);
             }
+            match container {
+                "preflight" => name = names::preflight_name(op, &uid, node, &format!("{node}-uid"), run),
+                "reboot" => name = names::reboot_name(op, &uid, node, &format!("{node}-uid"), run, 0),
+                _ => {}
+            }
+            let exit = Exit { message: "b1".into(), ..Exit::default() };
+            let sentinel = Container { name: "sentinel-creator".into(), state: ContainerState::Ended(exit), ..Container::default() };
             there.then(|| Pod {
                 namespace: "default".into(),
                 uid: format!("uid-{name}"),
@@ -181,7 +203,10 @@ fn pod(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Pod
                 node: node.into(),
                 phase: phase.into(),
                 deleted: deleted.then(|| time(-5)),
-                containers: vec![Container { name: if preflight { "preflight" } else { "nodeop" }.into(), state, ..Container::default() }],
+                containers: [Container { name: container.into(), state, ..Container::default() }]
+                    .into_iter()
+                    .chain((told && container == "nodeop").then_some(sentinel))
+                    .collect(),
                 trouble: (phase == "Failed").then(Trouble::default),
                 ..Pod::default()
             })
@@ -251,7 +276,7 @@ fn actions_on(plan: &Plan, uid: &str, node: &str) -> Vec<String> {
 fn is_on_the_heels_of_a_lock(decision: &Decision, node: &str) -> bool {
     let locks = |action: &Action| matches!(action, Action::ApplyNode(apply) if apply.node.name == node && apply.lock.is_some());
     let creates = |action: &Action| matches!(action, Action::Create { object } if object["kind"] == "Job");
-    decision.steps.iter().any(|step| step.actions.len() == 2 && locks(&step.actions[0]) && creates(&step.actions[1]))
+    decision.steps.iter().any(|step| step.actions.len() > 1 && locks(&step.actions[0]) && step.actions.iter().any(creates))
 }
 
 proptest! {
@@ -289,6 +314,11 @@ proptest! {
                     let expected = if heels { NodeStep::Locking } else { NodeStep::Starting };
                     prop_assert_eq!(after[uid].node_statuses[node].step, Some(expected));
                     prop_assert!(locked || heels, "a Job without a lock");
+                }
+                // No boot is ended that the status does not name, and none under a command that may still run.
+                if let Action::Patch { what, patch } = action && what.kind == "Pod" {
+                    let boot = patch.pointer("/metadata/annotations/kairos.io~1reboot-approved").and_then(serde_json::Value::as_str);
+                    prop_assert!(after[uid].node_statuses.values().any(|entry| entry.boot_id.as_deref() == boot && entry.step == Some(NodeStep::Rebooting)), "{what} is approved for {boot:?}");
                 }
                 if let Action::Evict { .. } = action {
                     prop_assert!(after[uid].node_statuses.values().any(|entry| entry.step == Some(NodeStep::Draining)));

@@ -188,6 +188,8 @@ impl World {
                     for attempt in 0..=3 {
                         let name = names::job_name(op, &uid, &node, &node_uid, run, attempt);
                         self.aliases.insert(alias(op, &shown, run, attempt), name);
+                        let reboot = names::reboot_name(op, &uid, &node, &node_uid, run, attempt);
+                        self.aliases.insert(format!("reboot-{}", alias(op, &shown, run, attempt)), reboot);
                     }
                 }
             }
@@ -233,7 +235,7 @@ impl World {
         }
         let mut built = Map::new();
         for (node, words) in entries.as_object().ok_or("entries: must be a map")? {
-            built.insert(node.clone(), if foreign { self.named(words.clone()) } else { self.entry(op, node, run, words) });
+            built.insert(node.clone(), if foreign { self.named(words.clone()) } else { self.entry(op, node, run, words, spec.reboots()) });
         }
         defaults["nodeStatuses"] = built.into();
         typed(defaults, fields)
@@ -249,7 +251,7 @@ impl World {
 
     /// An entry: `Completed`, `Failed NodeTimeout`, a step such as `Draining`, or `Releasing Failed CommandFailed`; or a
     /// map with that under `is` and what differs.
-    fn entry(&self, op: &str, node: &str, run: i64, words: &Value) -> Value {
+    fn entry(&self, op: &str, node: &str, run: i64, words: &Value, reboots: bool) -> Value {
         let more = words.as_object().cloned().unwrap_or_default();
         let run = more.get("run").and_then(Value::as_i64).unwrap_or(run);
         let is = words.as_str().or_else(|| words["is"].as_str()).unwrap_or("Completed");
@@ -264,7 +266,7 @@ impl World {
             };
             let phase = match first {
                 "Preflight" => "Preflight",
-                "Running" | "Cancelling" => "Running",
+                "Running" | "Rebooting" | "Verifying" | "Cancelling" => "Running",
                 _ => "Pending",
             };
             json_patch::merge(
@@ -274,7 +276,10 @@ impl World {
                     "nodeUID": format!("{node}-uid"), "run": run, "message": "as recorded",
                 }),
             );
-            if matches!(first, "Running" | "Cancelling" | "Releasing") {
+            if reboots && !matches!(first, "Preflight" | "Releasing") {
+                entry["rebootStatus"] = json!("pending");
+            }
+            if matches!(first, "Running" | "Rebooting" | "Verifying" | "Cancelling" | "Releasing") {
                 json_patch::merge(&mut entry, &json!({"jobName": self.real(&job), "jobUID": format!("{job}-uid")}));
             }
         }
@@ -295,7 +300,7 @@ impl World {
     }
 
     /// Operation, node, run and attempt of a Job by the name that the case gives it.
-    fn parse(&self, name: &str) -> Result<(String, String, i64, i64), String> {
+    pub fn parse(&self, name: &str) -> Result<(String, String, i64, i64), String> {
         let (path, run) = name.split_once('#').ok_or_else(|| format!("{name} is no Job of the case"))?;
         let (op, node) = path.split_once('-').ok_or_else(|| format!("{name} is no Job of the case"))?;
         let (run, attempt) = run.split_once('+').unwrap_or((run, "0"));
@@ -327,57 +332,5 @@ impl World {
         let mut more = words.as_object().cloned().unwrap_or_default();
         more.remove("is");
         typed(job, Value::Object(more))
-    }
-
-    /// `op-n1#1 running`, pending, `exit 3`; `preflight-op-n1#1 succeeded already there`; `reboot-op-n1#1 rebooted`; or a map
-    /// as for Jobs.
-    pub fn pod(&self, words: &Value) -> Result<Pod, String> {
-        let is = words.as_str().or_else(|| words["is"].as_str()).ok_or("a Pod without a name")?;
-        let mut is = is.splitn(3, ' ');
-        let name = is.next().unwrap_or_default();
-        let preflight = name.strip_prefix("preflight-");
-        let reboot = name.strip_prefix("reboot-");
-        let (op, node, run, _) = self.parse(preflight.or(reboot).unwrap_or(name))?;
-        let mut labels = json!({
-            names::LABEL_NODEOP: op, names::LABEL_NODE: node, names::LABEL_OWNER_UID: format!("{op}-uid"), names::LABEL_RUN: run.to_string(),
-        });
-        let mut owner = json!({"kind": "Job", "name": self.real(name), "uid": format!("{name}-uid")});
-        if preflight.is_some() {
-            labels[names::LABEL_PREFLIGHT] = json!("true");
-            owner = json!({"kind": "NodeOp", "name": op, "uid": format!("{op}-uid")});
-        }
-        if reboot.is_some() {
-            labels = json!({names::LABEL_NODEOP: op, names::LABEL_NODE: node, names::LABEL_REBOOT: "true"});
-            owner = json!({"kind": "NodeOp", "name": op, "uid": format!("{op}-uid")});
-        }
-        let state = is.next().unwrap_or("running");
-        let rest = is.next().unwrap_or_default();
-        let container = if preflight.is_some() { "preflight" } else { "nodeop" };
-        let ended = |code: i64, message: &str| json!([{"name": container, "state": {"ended": {"code": code, "message": message}}}]);
-        let (phase, containers) = match state {
-            "running" => ("Running", json!([{"name": container, "state": "running"}])),
-            "pending" => ("Pending", json!([{"name": container}])),
-            "succeeded" | "rebooted" => ("Succeeded", ended(0, rest)),
-            "exit" if rest == "0" => ("Succeeded", ended(0, "")),
-            "exit" => ("Failed", ended(rest.parse().map_err(|_| format!("exit {rest}"))?, "")),
-            "refused" => ("Failed", json!([{"name": container}])),
-            "pulling" => {
-                ("Pending", json!([{"name": container, "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]))
-            }
-            other => return Err(format!("{other} is no state of a Pod")),
-        };
-        let mut pod = json!({
-            "namespace": "default", "name": if preflight.is_some() { self.real(name) } else { format!("{name}-pod") }, "uid": format!("{name}-pod-uid"),
-            "owner": owner, "labels": labels, "node": node.trim_end_matches('\''), "phase": phase, "containers": containers,
-        });
-        if state == "rebooted" {
-            pod["rebooted"] = json!(true);
-        }
-        if state == "refused" {
-            pod["trouble"] = json!({"reason": "NodeAffinity", "message": "Pod was rejected"});
-        }
-        let mut more = words.as_object().cloned().unwrap_or_default();
-        more.remove("is");
-        typed(pod, Value::Object(more))
     }
 }

@@ -19,11 +19,16 @@ pub fn apply(world: &mut World, plan: &Plan) {
     }
 }
 
-fn carry_out(world: &mut World, action: &Action) {
+/// Carries out one action; one that is bound to what is not there any more does nothing.
+pub fn carry_out(world: &mut World, action: &Action) {
     match action {
         Action::Create { object } => create(world, object),
         Action::ApplyNode(apply) => fleet::apply_node(&mut world.snapshot, apply),
         Action::TakeOver(take) => take_over(&mut world.snapshot, take),
+        Action::Patch { what, patch } if what.kind == "Pod" => {
+            let Some(pod) = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid) else { return };
+            pod.approved = Some(patch["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str().unwrap().into());
+        }
         Action::Patch { what, patch } => {
             let Some(job) = world.snapshot.jobs.iter_mut().find(|job| job.uid == what.uid) else { return };
             if let Some(suspend) = patch.pointer("/spec/suspend").and_then(Value::as_bool) {
@@ -147,6 +152,11 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             world.put(&format!("{job} exit 0"))?;
             world.job_mut(job)?.complete = true;
         }
+        ["job", job, "tells", boot] => {
+            world.put(&format!("{job} told {boot}"))?;
+            world.job_mut(job)?.complete = true;
+        }
+        ["node", node, "boots", boot] => world.node_mut(node)?.boot_id = (*boot).into(),
         ["job", job, "fails", code] => {
             world.put(&format!("{job} exit {code}"))?;
             world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });
@@ -162,8 +172,8 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
         }
         ["pod", "of", ..] => world.put(&rest(2))?,
         ["no", "pod", "of", job] => {
-            let name = format!("{job}-pod");
-            world.snapshot.pods.retain(|pod| pod.name != name);
+            let names = [format!("{job}-pod"), world.real(job)];
+            world.snapshot.pods.retain(|pod| !names.contains(&pod.name));
         }
         ["preflight", job, state, ..] => match *state {
             "fails" => {
@@ -217,6 +227,7 @@ fn on_node(world: &mut World, name: &str, state: &str) -> Result<(), String> {
                 uid: format!("{name}-uid2"),
                 resource_version: "1".into(),
                 ready: true,
+                boot_id: "b9".into(),
                 created: Some(now),
                 ..Node::default()
             };

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod control_plane;
+pub mod kubelet;
 pub mod proxy;
 pub mod wait;
 

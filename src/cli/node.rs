@@ -1,0 +1,80 @@
+//! `rounds node`: what Rounds runs on nodes, in containers that it makes itself. Not for people, and in no help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Exit, Failure};
+use crate::node::NodeError;
+use crate::node::namespaces::Namespaces;
+use crate::node::reboot::Reboot;
+use crate::node::sentinel::Sentinel;
+
+/// What runs on a node.
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// Tell on the host, and by termination message, that the command succeeded
+    Sentinel(SentinelArgs),
+    /// Wait for the approval and reboot the host
+    Reboot(RebootArgs),
+}
+
+/// What follows a command that succeeded.
+#[derive(Debug, Args)]
+pub struct SentinelArgs {
+    /// Where the host's root is mounted
+    #[arg(long, value_name = "DIR")]
+    host: PathBuf,
+    /// The path on the host to write
+    #[arg(long, value_name = "PATH")]
+    sentinel: String,
+    /// The file that the kubelet reads as the termination message
+    #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
+    message: PathBuf,
+}
+
+/// What waits to reboot the host.
+#[derive(Debug, Args)]
+pub struct RebootArgs {
+    /// Where the host's root can be seen
+    #[arg(long, value_name = "DIR", default_value = "/proc/1/root")]
+    host: PathBuf,
+    /// The namespaces to reboot from
+    #[arg(long, value_name = "DIR", default_value = "/proc/1/ns")]
+    namespaces: PathBuf,
+    /// The path on the host that must be there
+    #[arg(long, value_name = "PATH")]
+    sentinel: String,
+    /// The file in which the approved boot id arrives
+    #[arg(long, value_name = "FILE")]
+    approval: PathBuf,
+    /// The file that keeps which boot was ended
+    #[arg(long, value_name = "FILE")]
+    mark: PathBuf,
+    /// Seconds between the approval and the reboot
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    grace_seconds: u64,
+    /// The command that reboots; unset: what the host has
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl Node {
+    /// Runs the verb. Not within a runtime: namespaces are entered by a process of one thread.
+    pub fn run(self) -> Result<Exit, Failure> {
+        let failure = |error: NodeError| Failure::new(error.to_string());
+        match self {
+            Self::Sentinel(SentinelArgs { host, sentinel, message }) => {
+                let boot_id = Sentinel { host, sentinel, message }.tell().map_err(failure)?;
+                tracing::info!(boot_id, "the command succeeded");
+            }
+            Self::Reboot(args) => {
+                let RebootArgs { host, namespaces, sentinel, approval, mark, grace_seconds, command } = args;
+                let grace = Duration::from_secs(grace_seconds);
+                Reboot { host, approval, mark, sentinel, grace, command }.run(&mut Namespaces(namespaces)).map_err(failure)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

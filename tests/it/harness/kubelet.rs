@@ -1,0 +1,81 @@
+//! A node that reboots, played: kwok's pods wait where a real node's would tell of their boot, or end it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Corner;
+
+/// Plays the nodes of a corner while something else goes on.
+pub fn beside<T>(corner: &Corner, what: impl FnOnce() -> T) -> T {
+    let over = Over(AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.0.load(Ordering::SeqCst) {
+                corner.list("pods").iter().for_each(|pod| play(corner, pod));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        // Also when it panics: else the scope would wait for ever.
+        let _over = Ends(&over);
+        what()
+    })
+}
+
+struct Over(AtomicBool);
+
+struct Ends<'a>(&'a Over);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn play(corner: &Corner, pod: &Value) {
+    if pod["status"]["phase"] != "Running" || !pod["metadata"]["deletionTimestamp"].is_null() {
+        return;
+    }
+    let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    match pod["spec"]["containers"][0]["name"].as_str() {
+        Some("sentinel-creator") if is_telling(pod) => tell(corner, name, &boot_id(corner, node)),
+        Some("reboot") => {
+            let approved = pod["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str();
+            let now = boot_id(corner, node);
+            if approved == Some(&now) {
+                reboot(corner, node, name, &format!("{now}-again"));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether the command of a pod has succeeded and nobody has told of it.
+pub fn is_telling(pod: &Value) -> bool {
+    pod["spec"]["containers"][0]["name"] == "sentinel-creator" && !pod["status"]["containerStatuses"][0]["state"]["running"].is_null()
+}
+
+/// The boot of a node, as it tells.
+pub fn boot_id(corner: &Corner, node: &str) -> String {
+    corner.get("node", node)["status"]["nodeInfo"]["bootID"].as_str().unwrap_or_default().to_string()
+}
+
+/// The pod tells in which boot its command succeeded, and is over.
+pub fn tell(corner: &Corner, pod: &str, boot_id: &str) {
+    end(corner, pod, "sentinel-creator", boot_id);
+}
+
+/// The node comes up in another boot, and the pod that has ended the last one finds itself there.
+pub fn reboot(corner: &Corner, node: &str, pod: &str, boot_id: &str) {
+    corner.patch_status("node", node, &json!({"nodeInfo": {"bootID": boot_id}}));
+    end(corner, pod, "reboot", "");
+}
+
+fn end(corner: &Corner, pod: &str, container: &str, message: &str) {
+    let ended = json!({"exitCode": 0, "reason": "Completed", "message": message});
+    let status =
+        json!({"name": container, "image": "rounds", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": ended}});
+    corner.patch_status("pod", pod, &json!({"phase": "Succeeded", "containerStatuses": [status]}));
+}
