@@ -238,9 +238,9 @@ impl<'a> Place<'_, 'a> {
         if super::release::is_released(self.op, node, Some(self.entry)) && !live_pod {
             return self.finish();
         }
-        // A node that went down to reboot and has not come back ends no pod: the slot is freed, the lock stays.
-        let in_vain = self.entry.reason.as_deref() == Some(Reason::NotRebooted.code());
-        if in_vain && live_pod && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
+        // A node that went down and has not come back ends no pod: the slot is freed, the lock stays.
+        let failed = self.entry.phase == NodePhase::Failed;
+        if failed && live_pod && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
             return self.finish();
         }
         self.stay_as_it_is(Reason::Releasing)

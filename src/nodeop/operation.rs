@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::api::{NodeOpSpec, NodeStatus};
+use super::api::{NodeOpSpec, NodePhase, NodeStatus};
 use super::jobs::Claim;
 use super::rebooting;
 use super::runs::Run;
@@ -170,8 +170,11 @@ impl<'a> Operation<'a> {
         let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));
         let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());
         let ends = [Reason::NodeTimeout.code(), Reason::NotRebooted.code()];
-        let in_vain = |entry: &NodeStatus| entry.is_finished() && entry.reason.as_deref().is_some_and(|reason| ends.contains(&reason));
-        let given_up = |node: &str| self.run.entries.get(node).is_some_and(|entry| in_vain(entry));
+        let in_vain = |entry: &NodeStatus| entry.reason.as_deref().is_some_and(|reason| ends.contains(&reason));
+        // What failed is finished before its pods are only where these do not end.
+        let left = |node: &str, entry: &NodeStatus| entry.phase == NodePhase::Failed && self.has_live_pod(node) && !self.has_live_job(node);
+        let given_up =
+            |node: &str| self.run.entries.get(node).is_some_and(|entry| entry.is_finished() && (in_vain(entry) || left(node, entry)));
         claims.chain(live.chain(locked).filter(|node| !given_up(node))).collect()
     }
 

@@ -75,8 +75,9 @@ impl World {
         }
         let owner = self.owner_of(kind, &uid);
         self.backings.insert(uid, backing);
-        // Made for somebody who is gone: the garbage collector comes by.
-        if let Some(owner) = owner.filter(|owner| !self.seen.nodeops.iter().any(|op| op.meta.uid == *owner)) {
+        // Made for somebody who is gone, or is going: the garbage collector comes by.
+        let stays = |owner: &String| self.seen.nodeops.iter().any(|op| op.meta.uid == *owner && !op.meta.deleting);
+        if let Some(owner) = owner.filter(|owner| !stays(owner)) {
             self.soon(Happening::Collect(owner));
         }
         Verdict::Done

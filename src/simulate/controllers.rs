@@ -167,11 +167,18 @@ impl World {
         }
     }
 
+    /// The pod garbage collector: a pod whose node is still gone.
+    pub(super) fn orphan(&mut self, uid: &str) {
+        if self.pod(uid).is_some_and(|pod| !self.seen.nodes.contains_key(&pod.node)) {
+            self.drop_pod(uid);
+        }
+    }
+
     /// The node object is no more: what was on it is removed after a while.
     pub(super) fn orphan_pods(&mut self, node: &str) {
         let ours: Vec<String> = self.pods_on(node).map(|pod| pod.uid.clone()).collect();
         for uid in ours {
-            self.after(ORPHANED, Happening::RemovePod(uid));
+            self.after(ORPHANED, Happening::Orphan(uid));
         }
         let others: Vec<Pod> = self.workload.on(node).cloned().collect();
         for pod in others {

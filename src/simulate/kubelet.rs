@@ -269,14 +269,13 @@ impl World {
         }
     }
 
-    /// A new machine comes up under this name.
+    /// A new machine registers under this name; a few seconds later it does what it is told.
     pub fn join_node(&mut self, name: &str, labels: std::collections::BTreeMap<String, String>) {
         let (uid, boot, version) = (self.uid("node"), self.uid("boot"), self.version());
         let created = Some(self.second());
-        let node =
-            Node { name: name.into(), uid, boot_id: boot, resource_version: version, labels, ready: true, created, ..Node::default() };
-        self.add_node(node);
-        self.inherit(name);
+        self.dead.insert(uid.clone());
+        self.after(SignedDuration::from_secs(3), Happening::Boot(uid.clone()));
+        self.add_node(Node { name: name.into(), uid, boot_id: boot, resource_version: version, labels, created, ..Node::default() });
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Happening {
     TryReboot(String),
     /// The pod object goes.
     RemovePod(String),
+    /// The pod garbage collector looks at a pod whose node was deleted.
+    Orphan(String),
     /// A pod of the workload becomes Ready.
     Ready(String),
     /// A pod of the workload that was told to go is gone.
@@ -319,6 +321,7 @@ impl World {
             Happening::EndPod(uid) => self.end_pod(&uid),
             Happening::StopPod(uid) => self.stop_pod(&uid),
             Happening::TryReboot(uid) => self.try_reboot(&uid),
+            Happening::Orphan(uid) => self.orphan(&uid),
             Happening::RemovePod(uid) => self.drop_pod(&uid),
             Happening::Ready(uid) => self.workload.ready(&uid),
             Happening::Leave(uid) => self.leave(&uid),

@@ -140,7 +140,8 @@ impl Witness {
             let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
             flying.extend(locked.map(|node| node.name.as_str()));
             flying.retain(|name| world.seen.nodes.contains_key(*name));
-            let given_up = |entry: &NodeStatus| entry.is_finished() && entry.reason.as_deref() == Some(Reason::NodeTimeout.code());
+            // Given up: its pod does not end on a node that is down.
+            let given_up = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
             flying.retain(|name| !op.status.node_statuses.get(*name).is_some_and(given_up));
             never(flying.len() > limit, "never more nodes in flight than the budget", || {
                 format!("{} has {flying:?} in flight, its limit is {limit}", op.meta.name)
@@ -241,7 +242,7 @@ impl Witness {
         if let Some(lock) = &node.lock {
             let held = holder(lock.uid()).is_some_and(|op| {
                 let entry = op.status.node_statuses.get(&node.name);
-                entry.is_some_and(|entry| entry.step.is_some() || entry.reason.as_deref() == Some(Reason::NodeTimeout.code()))
+                entry.is_some_and(|entry| entry.step.is_some() || entry.phase == NodePhase::Failed)
             });
             let stuck = world.pods_on(&node.name).any(|pod| !pod.is_terminal());
             never(!held && !stuck, "no node stays locked without a living operation that says so", || {
@@ -284,6 +285,7 @@ fn may_wait(reason: Reason) -> bool {
             | Reason::DrainBlocked
             | Reason::WaitingForOther
             | Reason::WaitingForSlot
+            | Reason::WaitingForControlPlane
             | Reason::WindowClosed
             | Reason::Suspended
             | Reason::StoppedOnFailure
