@@ -2,6 +2,7 @@
 //!
 //! - [`world`]: a cluster in memory, and what is going to happen in it. What the apiserver does with each write stands in
 //!   `apiserver`, what controllers and kubelets do in `controllers` and `kubelet`, and [`workload`] holds everybody else's pods.
+//! - [`fleet`]: a made-up one, for those who have none at hand.
 //! - [`people`]: what people do to it meanwhile.
 //! - [`rollout`]: rounds over it until nothing is left to do, one [`writes`] after the other.
 //! - [`model`]: how long things take, and what fails.
@@ -9,6 +10,7 @@
 
 mod apiserver;
 mod controllers;
+pub mod fleet;
 mod kubelet;
 pub mod model;
 pub mod people;
