@@ -9,6 +9,7 @@ mod output;
 mod plan;
 mod reference;
 mod run;
+mod snapshot;
 mod status;
 mod why;
 
@@ -56,6 +57,7 @@ enum Verb {
     Plan(plan::Plan),
     Status(status::Status),
     Why(why::Why),
+    Snapshot(snapshot::Snapshot),
     Crds(crds::Crds),
     /// Print the reference of all commands as Markdown
     #[command(hide = true)]
@@ -95,6 +97,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Verb::Plan(verb) => verb.run(&cli.global).await,
             Verb::Status(verb) => verb.run(&cli.global).await,
             Verb::Why(verb) => verb.run(&cli.global).await,
+            Verb::Snapshot(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
             Verb::Docs => {
                 let text = reference::markdown(&Cli::command()).map_err(|error| Failure::new(error.to_string()))?;
@@ -120,7 +123,7 @@ mod tests {
         command.clone().debug_assert();
         command.build();
         let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
-        assert_eq!(verbs.len(), 5);
+        assert_eq!(verbs.len(), 6);
         for verb in verbs {
             for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
                 assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());
@@ -174,6 +177,7 @@ mod tests {
             "rounds plan --offline a.yaml b/ - -o json-patch --context prod",
             "rounds why node-3 -vv --color never",
             "rounds run --loop 30s --log-format json --ignore-existing-operator",
+            "rounds snapshot --hash-names --file bug.json --context prod",
             "rounds crds --kind nodeop -o json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().map(|error| error.to_string()).unwrap_or_default());

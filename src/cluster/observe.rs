@@ -10,6 +10,7 @@ mod foreign;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod workload;
 
 use std::collections::BTreeSet;
 
@@ -26,6 +27,8 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::Lease;
 use crate::snapshot::{convert, wire};
+
+pub use workload::workload;
 
 /// Looks at the cluster.
 ///
