@@ -10,6 +10,8 @@ mod output;
 mod plan;
 mod reference;
 mod run;
+mod simulate;
+mod snapshot;
 mod status;
 mod why;
 
@@ -55,8 +57,10 @@ stdout is data, stderr is talk. A node that failed does not fail a round: see ro
 enum Verb {
     Run(run::Run),
     Plan(plan::Plan),
+    Simulate(simulate::Simulate),
     Status(status::Status),
     Why(why::Why),
+    Snapshot(snapshot::Snapshot),
     Crds(crds::Crds),
     /// What Rounds runs on nodes
     #[command(hide = true, subcommand)]
@@ -101,8 +105,10 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         match cli.verb {
             Verb::Run(verb) => verb.run(&cli.global).await,
             Verb::Plan(verb) => verb.run(&cli.global).await,
+            Verb::Simulate(verb) => verb.run(&cli.global).await,
             Verb::Status(verb) => verb.run(&cli.global).await,
             Verb::Why(verb) => verb.run(&cli.global).await,
+            Verb::Snapshot(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
             Verb::Node(verb) => verb.run(),
             Verb::Docs => {
@@ -129,7 +135,7 @@ mod tests {
         command.clone().debug_assert();
         command.build();
         let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
-        assert_eq!(verbs.len(), 5);
+        assert_eq!(verbs.len(), 6);
         for verb in verbs {
             for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
                 assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());
@@ -183,6 +189,7 @@ mod tests {
             "rounds plan --offline a.yaml b/ - -o json-patch --context prod",
             "rounds why node-3 -vv --color never",
             "rounds run --loop 30s --log-format json --ignore-existing-operator",
+            "rounds snapshot --hash-names --file bug.json --context prod",
             "rounds crds --kind nodeop -o json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().map(|error| error.to_string()).unwrap_or_default());

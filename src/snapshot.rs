@@ -1,10 +1,12 @@
 //! All that a round sees: the cluster as listed at one moment, and that moment.
 //!
 //! A snapshot is plain data. It comes from the cluster (`cluster::observe`), from manifests
-//! ([`manifests`]) or from a test, and a decision knows nothing else.
+//! ([`manifests`]), from a file of an earlier one ([`mod@file`]) or from a test, and a decision knows nothing else.
 
 pub(crate) mod convert;
 pub mod doubts;
+pub mod file;
+pub mod hashed;
 pub mod manifests;
 pub mod objects;
 pub mod views;

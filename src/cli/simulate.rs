@@ -148,7 +148,9 @@ impl Simulate {
             if !nodes.contains(name.as_str()) {
                 let (first, last) = (nodes.first().copied().unwrap_or_default(), nodes.last().copied().unwrap_or_default());
                 let message = format!("there is no node {:?}", text::one_line(name));
-                return Err(Failure::new(message).hint(format!("{} are there, from {first} to {last}", count(nodes.len(), "node"))).usage());
+                return Err(Failure::new(message)
+                    .hint(format!("{} are there, from {first} to {last}", count(nodes.len(), "node")))
+                    .usage());
             }
         }
         let mut limits = Limits::of(loaded.snapshot.nodes.len());

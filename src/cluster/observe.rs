@@ -10,6 +10,7 @@ mod foreign;
 mod resources;
 #[cfg(test)]
 mod tests;
+mod workload;
 
 use futures::{StreamExt, TryStreamExt, future, stream};
 use serde::de::DeserializeOwned;
@@ -24,6 +25,8 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::Lease;
 use crate::snapshot::{convert, doubts, wire};
+
+pub use workload::workload;
 
 /// Looks at the cluster.
 ///

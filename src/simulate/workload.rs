@@ -56,8 +56,9 @@ impl Workload {
             let origin = pod.path();
             workload.add(pod, origin);
         }
-        for guard in &mut workload.budgets {
-            guard.desired = desired(guard);
+        for at in 0..workload.budgets.len() {
+            let pods = workload.pods.values().filter(|resident| resident.guards.contains(&at)).count();
+            workload.budgets[at].desired = desired(&workload.budgets[at], i64::try_from(pods).unwrap_or(i64::MAX));
         }
         workload
     }
@@ -189,12 +190,23 @@ pub fn is_named_for_ever(pod: &Pod) -> bool {
     pod.owner.as_ref().is_some_and(|owner| owner.kind == "StatefulSet")
 }
 
-/// How many pods a budget wants to be healthy. Where its status speaks of its spec, that tells; else the spec does.
-fn desired(guard: &Guard) -> i64 {
-    if guard.budget.current {
-        return guard.healthy - i64::from(guard.budget.allowed);
+/// How many pods a budget wants to be healthy. Its spec tells, if it is there; else what it allowed when it was looked at.
+fn desired(guard: &Guard, pods: i64) -> i64 {
+    let Budget { min_available, max_unavailable, .. } = &guard.budget;
+    match (min_available, max_unavailable) {
+        (Some(least), _) => share(least, pods),
+        (None, Some(most)) => pods - share(most, pods),
+        (None, None) if guard.budget.current => guard.healthy - i64::from(guard.budget.allowed),
+        (None, None) => guard.healthy,
     }
-    guard.healthy
+}
+
+/// `3`, or `50%` of so many, rounded up as the disruption controller does.
+fn share(text: &str, of: i64) -> i64 {
+    match text.strip_suffix('%').and_then(|percent| percent.parse::<i64>().ok()) {
+        Some(percent) => (of * percent + 99) / 100,
+        None => text.parse().unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]
@@ -247,5 +259,20 @@ mod tests {
         assert_eq!((workload.on("n1").count(), workload.on("n2").count()), (2, 1));
         assert_eq!(workload.evict(&uid, now), Eviction::Blocked("a/b".into()));
         assert_eq!(workload.disturbed, BTreeMap::from([("a/p".to_string(), 1), ("a/q".to_string(), 1)]));
+    }
+
+    #[test]
+    fn what_a_budget_wants_follows_from_its_spec() {
+        let budget = |least: Option<&str>, most: Option<&str>| {
+            let (min_available, max_unavailable) = (least.map(String::from), most.map(String::from));
+            let selector = Some(NodeSelector::default());
+            Budget { namespace: "a".into(), name: "b".into(), selector, min_available, max_unavailable, ..Budget::default() }
+        };
+        for (least, most, allowed) in
+            [(Some("2"), None, 1), (None, Some("1"), 1), (Some("50%"), None, 1), (None, Some("50%"), 2), (None, None, 0)]
+        {
+            let workload = Workload::new(vec![pod("p"), pod("q"), pod("r")], vec![budget(least, most)]);
+            assert_eq!(workload.budgets()[0].allowed, allowed, "{least:?} {most:?}");
+        }
     }
 }

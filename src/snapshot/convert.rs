@@ -1,6 +1,7 @@
 //! From what stands on the wire to the slim views of [`crate::snapshot::views`].
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::Meta;
 use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
@@ -115,7 +116,18 @@ pub(crate) fn budget(raw: wire::Budget) -> Budget {
         namespace: raw.metadata.namespace,
         name: raw.metadata.name,
         selector: raw.spec.selector.and_then(|selector| serde_json::from_value::<NodeSelector>(selector).ok()),
+        min_available: raw.spec.min_available.and_then(int_or_percent),
+        max_unavailable: raw.spec.max_unavailable.and_then(int_or_percent),
         allowed: raw.status.disruptions_allowed,
+    }
+}
+
+/// A number of pods as `3`, a share of them as `50%`.
+fn int_or_percent(value: Value) -> Option<String> {
+    match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text),
+        _ => None,
     }
 }
 

@@ -3,12 +3,14 @@
 //! All mistakes are reported, not just the first: each with its file, line, object and field, and what would be right.
 //!
 //! - [`source`]: from paths to texts. - [`document`]: from texts to objects. - [`schema`]: what is wrong with an object.
+//! - [`beside`]: manifests beside a snapshot file, and what they change in it.
 
+mod beside;
 pub mod document;
 pub mod schema;
 pub mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -17,44 +19,65 @@ use super::views::Pod;
 use super::{Reference, Snapshot};
 use crate::names;
 use crate::nodeop::api::NodeStep;
+use beside::Ground;
 use document::{Document, Origin};
 pub use source::{Source, read};
 
 /// What manifests say.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// The cluster as they describe it.
+    /// The cluster as they describe it; with a snapshot file among them, the one that a round saw, and what they change in it.
     pub snapshot: Snapshot,
+    /// All pods that are known, whoever made them.
+    pub workload: Vec<Pod>,
     /// How many objects of which kinds were passed over, because no decision reads them.
     pub passed_over: BTreeMap<String, usize>,
 }
 
-/// A snapshot of what texts say, at a time.
+/// A snapshot of what texts say, at a time; with a snapshot file among them, at its own.
 ///
 /// # Errors
 /// One line for every mistake.
 pub fn load(sources: &[Source], now: Timestamp) -> Result<Loaded, Vec<String>> {
     let mut loading = Loading::default();
-    loading.loaded.snapshot.now = now;
+    let mut manifests = Vec::new();
     for source in sources {
         let (documents, mistakes) = document::parse(source);
         loading.mistakes.extend(mistakes);
         for document in documents {
-            loading.add(document);
+            match document.is_snapshot() {
+                true => loading.begin_with(&document),
+                false => manifests.push(document),
+            }
         }
     }
-    loading.finish()
+    for document in manifests {
+        loading.add(document);
+    }
+    loading.finish(now)
 }
 
 #[derive(Default)]
 struct Loading<'a> {
-    loaded: Loaded,
+    ground: Ground,
+    snapshot: Snapshot,
     pods: Vec<Pod>,
+    passed_over: BTreeMap<String, usize>,
     seen: BTreeMap<Reference, Origin<'a>>,
     mistakes: Vec<String>,
 }
 
 impl<'a> Loading<'a> {
+    /// What a round saw is what the manifests stand beside.
+    fn begin_with(&mut self, document: &Document<'a>) {
+        if self.is_first(document) {
+            match document.snapshot() {
+                Ok(file) => self.ground = Ground::of(file),
+                Err(mistake) => self.mistakes.push(mistake),
+            }
+        }
+    }
+
     fn add(&mut self, document: Document<'a>) {
         let mistakes = document.mistakes();
         if !mistakes.is_empty() {
@@ -62,29 +85,37 @@ impl<'a> Loading<'a> {
             return;
         }
         if !document.is_read() {
-            *self.loaded.passed_over.entry(document.kind().to_string()).or_default() += 1;
+            *self.passed_over.entry(document.kind().to_string()).or_default() += 1;
             return;
         }
-        let (origin, title) = (document.origin.clone(), document.title());
-        if let Some(first) = self.seen.insert(document.reference(), origin.clone()) {
-            let (here, there) = (origin.place(), first.place());
-            self.mistakes.push(format!("{here}: {title} is given twice, first in {there}; leave one of them out"));
-        } else if let Err(error) = self.take(document) {
-            self.mistakes.push(format!("{}: {title}: {error}", origin.place()));
+        if self.is_first(&document) {
+            let (origin, title) = (document.origin.clone(), document.title());
+            if let Err(error) = self.take(document) {
+                self.mistakes.push(format!("{}: {title}: {error}", origin.place()));
+            }
         }
     }
 
+    /// Whether nothing of this name has been given before.
+    fn is_first(&mut self, document: &Document<'a>) -> bool {
+        let Some(first) = self.seen.insert(document.reference(), document.origin.clone()) else { return true };
+        let (here, there) = (document.origin.place(), first.place());
+        self.mistakes.push(format!("{here}: {} is given twice, first in {there}; leave one of them out", document.title()));
+        false
+    }
+
     fn take(&mut self, document: Document<'_>) -> Result<(), String> {
-        let snapshot = &mut self.loaded.snapshot;
+        let snapshot = &mut self.snapshot;
         let kind = document.kind().to_string();
-        let object = document.complete();
+        let identity = self.ground.identity(&document.reference(), document.uid());
+        let object = document.complete(identity);
         match kind.as_str() {
             "NodeOp" => snapshot.nodeops.push(objects::nodeop(object)?),
             "Node" => {
                 let bare = object.pointer("/status/conditions").is_none();
-                let mut node = objects::node(object)?;
+                let node = objects::node(object)?;
                 // A node that was written by hand has no status; it is there to be planned with.
-                node.ready |= bare;
+                let node = if bare { self.ground.node(node) } else { node };
                 snapshot.nodes.insert(node.name.clone(), node);
             }
             "Pod" => self.pods.push(objects::pod(object)?),
@@ -98,17 +129,21 @@ impl<'a> Loading<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Loaded, Vec<String>> {
+    fn finish(self, now: Timestamp) -> Result<Loaded, Vec<String>> {
         if !self.mistakes.is_empty() {
             return Err(self.mistakes);
         }
-        let snapshot = &mut self.loaded.snapshot;
-        for node in draining(snapshot) {
-            let on: Vec<Pod> = self.pods.iter().filter(|pod| pod.node == node).cloned().collect();
-            snapshot.drains.insert(node, on);
+        let ours: Vec<Pod> = self.pods.iter().filter(|pod| pod.labels.contains_key(names::LABEL_NODEOP)).cloned().collect();
+        let given: BTreeSet<Reference> = self.seen.into_keys().collect();
+        let now = self.ground.now().unwrap_or(now);
+        let (mut snapshot, workload) = self.ground.with(&given, self.snapshot, self.pods);
+        snapshot.now = now;
+        snapshot.pods.extend(ours);
+        for node in draining(&snapshot) {
+            let on = || workload.iter().filter(|pod| pod.node == node).cloned().collect();
+            snapshot.drains.entry(node.clone()).or_insert_with(on);
         }
-        snapshot.pods = self.pods.into_iter().filter(|pod| pod.labels.contains_key(names::LABEL_NODEOP)).collect();
-        Ok(self.loaded)
+        Ok(Loaded { snapshot, workload, passed_over: self.passed_over })
     }
 }
 

@@ -251,6 +251,12 @@ pub struct Budget {
     pub name: String,
     /// `spec.selector`; None selects nothing, an empty one every pod of the namespace.
     pub selector: Option<NodeSelector>,
+    /// `spec.minAvailable`: a number of pods, or a share of them, such as 50%.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_available: Option<String>,
+    /// `spec.maxUnavailable`: a number of pods, or a share of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<String>,
     /// `status.disruptionsAllowed`.
     pub allowed: i32,
     /// Whether the status speaks of the present spec.

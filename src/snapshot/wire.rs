@@ -101,7 +101,7 @@ raw! {
     Terminated { exit_code: i32, reason: String, message: String, started_at: Option<Timestamp>, }
 
     Budget { metadata: Metadata, spec: BudgetSpec, status: BudgetStatus, }
-    BudgetSpec { selector: Option<Value>, }
+    BudgetSpec { selector: Option<Value>, min_available: Option<Value>, max_unavailable: Option<Value>, }
     BudgetStatus { disruptions_allowed: i32, observed_generation: i64, }
 
     Lease { metadata: Metadata, spec: LeaseSpec, }

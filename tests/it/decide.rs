@@ -4,6 +4,7 @@
 //! world by a tiny fold ([`story`]), something happens, and the next round decides.
 
 mod expect;
+mod hashed;
 mod nodes;
 mod pods;
 mod properties;
@@ -112,6 +113,7 @@ fn decided(world: &World) -> Result<Plan, String> {
         return Err("the same snapshot gives two plans".into());
     }
     rules(&world.snapshot, &plan)?;
+    hashed::same_without_names(&world.snapshot, &world.settings, &plan, true)?;
     comes_to_rest(world, &plan)?;
     Ok(plan)
 }

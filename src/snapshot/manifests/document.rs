@@ -6,10 +6,12 @@ use std::rc::Rc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::beside::Identity;
 use super::schema::{self, Mistake};
 use super::source::Source;
 use crate::nodeop::verdict::clip;
 use crate::snapshot::Reference;
+use crate::snapshot::file::{self, SnapshotFile};
 use crate::yaml;
 use crate::yaml::place::{self, Place, Places, Segment};
 
@@ -117,6 +119,9 @@ impl Document<'_> {
 
     /// `<Kind> [<namespace>/]<name>` as it is written.
     pub fn title(&self) -> String {
+        if self.is_snapshot() {
+            return self.kind().into();
+        }
         let name = self.value["metadata"]["name"].as_str().unwrap_or("?");
         match self.value["metadata"]["namespace"].as_str() {
             Some(namespace) => clip(&format!("{} {namespace}/{name}", self.kind()), LONGEST),
@@ -130,11 +135,26 @@ impl Document<'_> {
         READ.iter().any(|(kind, of)| *kind == self.kind() && *of == version)
     }
 
+    /// Whether this is a snapshot file, and no object of a cluster.
+    pub fn is_snapshot(&self) -> bool {
+        self.kind() == file::KIND
+    }
+
+    /// The snapshot file that this is.
+    pub fn snapshot(&self) -> Result<SnapshotFile, String> {
+        SnapshotFile::read(&self.value).map_err(|mistake| self.told(self.origin.find(&mistake.field), &mistake))
+    }
+
+    /// The uid, if one is given.
+    pub fn uid(&self) -> Option<&str> {
+        self.value["metadata"]["uid"].as_str()
+    }
+
     /// What identifies the object.
     pub fn reference(&self) -> Reference {
         let text = |key: &str| self.value["metadata"][key].as_str().unwrap_or_default().to_string();
         let namespace = match (self.kind(), text("namespace")) {
-            ("Node", _) => String::new(),
+            ("Node" | file::KIND, _) => String::new(),
             (_, namespace) if namespace.is_empty() => "default".into(),
             (_, namespace) => namespace,
         };
@@ -146,12 +166,13 @@ impl Document<'_> {
         let placed = |mistake: Mistake| (self.origin.find(&mistake.field), mistake);
         let mut mistakes: Vec<(Option<Place>, Mistake)> = self.found().into_iter().map(placed).collect();
         mistakes.sort_by_key(|(place, _)| *place);
-        let line = |(place, mistake): (Option<Place>, Mistake)| {
-            let field = clip(&place::path(&mistake.field), LONGEST);
-            let field = if field.is_empty() { field } else { format!("{field}: ") };
-            format!("{}: {}: {field}{}", at(self.origin.path, self.origin.lines, place), self.title(), mistake.message)
-        };
-        mistakes.into_iter().map(line).collect()
+        mistakes.into_iter().map(|(place, mistake)| self.told(place, &mistake)).collect()
+    }
+
+    fn told(&self, place: Option<Place>, mistake: &Mistake) -> String {
+        let field = clip(&place::path(&mistake.field), LONGEST);
+        let field = if field.is_empty() { field } else { format!("{field}: ") };
+        format!("{}: {}: {field}{}", at(self.origin.path, self.origin.lines, place), self.title(), mistake.message)
     }
 
     fn found(&self) -> Vec<Mistake> {
@@ -188,23 +209,28 @@ impl Document<'_> {
     }
 
     /// The object, with what the server would have filled in: a namespace, a uid, an age.
-    pub fn complete(self) -> Value {
+    pub fn complete(self, known: Identity) -> Value {
         let Reference { kind, namespace, name, .. } = self.reference();
         let mut value = self.value;
         let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return value };
         metadata.retain(|_, field| !field.is_null());
-        let digest = Sha256::digest(format!("{kind}/{namespace}/{name}"));
-        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let uid = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
         if !namespace.is_empty() {
-            metadata.insert("namespace".into(), Value::from(namespace));
+            metadata.insert("namespace".into(), Value::from(&*namespace));
         }
+        let uid = known.uid.unwrap_or_else(|| made_up(&format!("{kind}/{namespace}/{name}")));
+        let created = known.created.map_or_else(|| "2020-01-01T00:00:00Z".into(), |created| created.to_string());
         metadata.entry("uid").or_insert_with(|| Value::from(uid));
-        metadata.entry("resourceVersion").or_insert_with(|| Value::from("1"));
+        metadata.entry("resourceVersion").or_insert_with(|| Value::from(known.resource_version.unwrap_or_else(|| "1".into())));
         metadata.entry("generation").or_insert_with(|| Value::from(1));
-        metadata.entry("creationTimestamp").or_insert_with(|| Value::from("2020-01-01T00:00:00Z"));
+        metadata.entry("creationTimestamp").or_insert_with(|| Value::from(created));
         value
     }
+}
+
+/// The same uid for the same object every time.
+fn made_up(object: &str) -> String {
+    let hex: String = Sha256::digest(object).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// What a server takes as the name of an object of these kinds, or of a namespace.
@@ -254,7 +280,7 @@ mod tests {
     fn what_is_not_given_is_made_up_the_same_way_every_time() {
         let source =
             Source { path: "a".into(), text: "{apiVersion: batch/v1, kind: Job, metadata: {name: j, creationTimestamp: null}}".into() };
-        let complete = || parse(&source).0.remove(0).complete();
+        let complete = || parse(&source).0.remove(0).complete(Identity::default());
         assert_eq!(complete(), complete());
         assert_eq!(complete()["metadata"]["namespace"], "default");
         assert_eq!(complete()["metadata"]["uid"].as_str().map(str::len), Some(36));

@@ -287,6 +287,7 @@ proptest! {
         let plan = decide(&snapshot, &Settings::default());
         prop_assert_eq!(&plan, &decide(&snapshot, &Settings::default()));
         super::rules(&snapshot, &plan).map_err(TestCaseError::fail)?;
+        super::hashed::same_without_names(&snapshot, &Settings::default(), &plan, false).map_err(TestCaseError::fail)?;
         let after = statuses(&snapshot, &plan);
         for resource in &snapshot.nodeops {
             let uid = &resource.meta.uid;

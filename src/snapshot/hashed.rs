@@ -1,0 +1,100 @@
+//! A snapshot without names: for bug reports that leave the company. What is decided about it is what was decided before,
+//! about other names.
+//!
+//! - [`walk`] and [`resource`]: every text, and what it is. - [`words`]: sentences. - [`dictionary`]: from names to hashes.
+
+mod dictionary;
+mod resource;
+mod walk;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::names;
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use crate::nodeop::spec_hash::spec_hash;
+use crate::snapshot::file::SnapshotFile;
+use crate::snapshot::{Resource, Snapshot};
+use dictionary::{Class, Dictionary};
+
+/// How often a run makes another Job at most because no pod of the last one was admitted.
+const ATTEMPTS: i64 = 3;
+
+/// Replaces, by hashes that are the same wherever the same text stands: names, label values, uids, commands, images, and
+/// the words of messages that are not Rounds' or Kubernetes' own. Kept are times, numbers, phases, reasons, steps, and the
+/// keys of labels under kubernetes.io and kairos.io.
+///
+/// Returns what became of each text.
+pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
+    let mut dictionary = Dictionary::default();
+    walk::file(file, &mut |class, text| {
+        if !text.is_empty() && (class != Class::Word || words::is_telling(text)) {
+            dictionary.add(class, text);
+        }
+    });
+    let mut hashes = dictionary.deal();
+    let made = made_names(&file.snapshot, &hashes);
+    hashes.extend(made);
+    // Where a status speaks of the spec as it is, it must do so still.
+    let is_current = |resource: &Resource<NodeOpSpec, NodeOpStatus>| resource.status.spec_hash.as_ref() == Some(&spec_hash(&resource.spec));
+    let current: Vec<bool> = file.snapshot.nodeops.iter().map(is_current).collect();
+    walk::file(file, &mut |_, text| {
+        if let Some(hash) = hashes.get(text) {
+            text.clone_from(hash);
+        }
+    });
+    for (resource, _) in file.snapshot.nodeops.iter_mut().zip(current).filter(|(_, current)| *current) {
+        resource.status.spec_hash = Some(spec_hash(&resource.spec));
+    }
+    hashes
+}
+
+/// What becomes of names that Rounds itself makes: a decision makes them from the hashed ones, and looks for them.
+fn made_names(snapshot: &Snapshot, hashes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut made = BTreeMap::new();
+    let hashed = |text: &str| hashes.get(text).cloned().unwrap_or_default();
+    for resource in &snapshot.nodeops {
+        let op = &resource.meta;
+        for Made { node, node_uid, run, attempt } in claims(snapshot, resource) {
+            let before = (op.name.as_str(), op.uid.as_str(), node, node_uid);
+            let after = (hashed(before.0), hashed(before.1), hashed(before.2), hashed(before.3));
+            let job = |op: &str, uid: &str, node: &str, node_uid: &str| names::job_name(op, uid, node, node_uid, run, attempt);
+            let preflight = |op: &str, uid: &str, node: &str, node_uid: &str| names::preflight_name(op, uid, node, node_uid, run);
+            let reboot = |op: &str, uid: &str, node: &str, node_uid: &str| names::reboot_name(op, uid, node, node_uid, run, attempt);
+            made.insert(reboot(before.0, before.1, before.2, before.3), reboot(&after.0, &after.1, &after.2, &after.3));
+            made.insert(job(before.0, before.1, before.2, before.3), job(&after.0, &after.1, &after.2, &after.3));
+            made.insert(preflight(before.0, before.1, before.2, before.3), preflight(&after.0, &after.1, &after.2, &after.3));
+        }
+    }
+    made.retain(|name, _| hashes.contains_key(name));
+    made
+}
+
+/// What the name of a Job is made of, beside its operation.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Made<'a> {
+    node: &'a str,
+    node_uid: &'a str,
+    run: i64,
+    attempt: i64,
+}
+
+/// All claims of an operation of which something is in the snapshot, and some of which nothing is.
+fn claims<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpStatus>) -> BTreeSet<Made<'a>> {
+    let (op, entries) = (&resource.meta, &resource.status.node_statuses);
+    let owned = |owner: Option<&str>| owner == Some(op.uid.as_str());
+    let jobs = snapshot.jobs.iter().filter(|job| owned(job.owner.as_ref().map(|owner| owner.uid.as_str())));
+    let jobs = jobs.filter_map(|job| Some((job.node.as_str(), job.run?)));
+    let pods = snapshot.pods.iter().filter(|pod| owned(pod.labels.get(names::LABEL_OWNER_UID).map(String::as_str)));
+    let pods = pods.filter_map(|pod| Some((pod.node.as_str(), pod.labels.get(names::LABEL_RUN)?.parse().ok()?)));
+    let present = resource.status.run.unwrap_or(1);
+    let recorded = entries.iter().map(|(node, entry)| (node.as_str(), entry.run.unwrap_or(present)));
+    let runs: BTreeSet<(&str, i64)> = jobs.chain(pods).chain(recorded).collect();
+    let uids = |node: &str| {
+        let there = snapshot.nodes.get(node).map(|node| node.uid.as_str());
+        let claimed = entries.get(node).and_then(|entry| entry.node_uid.as_deref());
+        [there, claimed].into_iter().flatten()
+    };
+    let claims = runs.into_iter().flat_map(|(node, run)| uids(node).map(move |node_uid| (node, node_uid, run)));
+    claims.flat_map(|(node, node_uid, run)| (0..=ATTEMPTS).map(move |attempt| Made { node, node_uid, run, attempt })).collect()
+}

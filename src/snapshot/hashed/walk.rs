@@ -1,0 +1,260 @@
+//! Every text in a snapshot file, and what it is. Types are taken apart field by field and without `..`, so that a new field
+//! does not compile before somebody has thought about what it tells.
+
+use std::collections::BTreeMap;
+
+use super::dictionary::Class::{self, Budget as BudgetName, Job as JobName, Namespace, Operation, Uid, Value};
+use super::words::text;
+use crate::names;
+use crate::selector::{NodeSelector, Requirement};
+use crate::snapshot::file::SnapshotFile;
+use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
+use crate::snapshot::{Reference, Snapshot, Unreadable};
+
+/// What is done with each text.
+pub type Visit<'v> = dyn FnMut(Class, &mut String) + 'v;
+
+/// Values of labels that everybody knows: they are asked for by selectors that people paste into bug reports.
+const KNOWN_VALUES: [&str; 10] = ["true", "false", "linux", "windows", "amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x"];
+/// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
+const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
+/// Containers that are not people's.
+const KNOWN_CONTAINERS: [&str; 4] =
+    [names::CONTAINER_NODEOP, names::CONTAINER_PREFLIGHT, names::CONTAINER_SENTINEL, names::CONTAINER_REBOOT];
+
+/// Visits everything in a file.
+pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
+    let SnapshotFile { kind: _, schema_version: _, version: _, snapshot, workload } = file;
+    let Snapshot { now: _, nodes, jobs, pods, drains, budgets, nodeops, unreadable, absent, refused, lease, older: _ } = snapshot;
+    keys(nodes, |name| visit(Class::Node, name));
+    nodes.values_mut().for_each(|one| node(one, visit));
+    jobs.iter_mut().for_each(|one| job(one, visit));
+    workload.iter_mut().chain(pods).for_each(|one| pod(one, visit));
+    keys(drains, |name| visit(Class::Node, name));
+    drains.values_mut().flatten().for_each(|one| pod(one, visit));
+    budgets.iter_mut().for_each(|one| budget(one, visit));
+    nodeops.iter_mut().for_each(|one| super::resource::nodeop(one, visit));
+    for Unreadable { what, resource_version: _, generation: _, error } in unreadable {
+        reference(what, visit);
+        text(error, visit);
+    }
+    *absent = std::mem::take(absent).into_iter().map(|mut what| (reference(&mut what, visit), what).1).collect();
+    // It does not outlive its round.
+    refused.clear();
+    if let Some(Lease { namespace, holder }) = lease {
+        visit(Namespace, namespace);
+        visit(Class::Owner, holder);
+    }
+}
+
+/// The keys of a map.
+pub(super) fn keys<T>(map: &mut BTreeMap<String, T>, mut each: impl FnMut(&mut String)) {
+    *map = std::mem::take(map).into_iter().map(|(mut key, value)| (each(&mut key), (key, value)).1).collect();
+}
+
+fn node(node: &mut Node, visit: &mut Visit<'_>) {
+    let Node {
+        name,
+        uid,
+        resource_version: _,
+        created: _,
+        labels: with,
+        unschedulable: _,
+        ready: _,
+        boot_id,
+        lock,
+        cordoned_by,
+        cordon_managers,
+        keep_cordoned: _,
+        deleting: _,
+    } = node;
+    visit(Class::Node, name);
+    visit(Uid, uid);
+    visit(Uid, boot_id);
+    labels(with, visit);
+    for Holder { value, manager: by } in [lock, cordoned_by].into_iter().flatten() {
+        holder(value, visit);
+        manager(by, visit);
+    }
+    cordon_managers.iter_mut().for_each(|one| manager(one, visit));
+}
+
+/// `<namespace>/<name>@<uid>`; old versions left out the uid.
+fn holder(value: &mut String, visit: &mut Visit<'_>) {
+    let (path, uid) = value.split_once('@').map_or((value.as_str(), None), |(path, uid)| (path, Some(uid)));
+    let Some((namespace, name)) = path.split_once('/') else { return text(value, visit) };
+    let mut part = |class, part: &str| {
+        let mut part = part.to_string();
+        visit(class, &mut part);
+        part
+    };
+    let path = format!("{}/{}", part(Namespace, namespace), part(Operation, name));
+    *value = uid.map_or_else(|| path.clone(), |uid| format!("{path}@{}", part(Uid, uid)));
+}
+
+/// A field manager: ours has the uid of its resource in its name; kubectl and the existing operator are no secret.
+fn manager(name: &mut String, visit: &mut Visit<'_>) {
+    let ours = names::node_manager("");
+    match name.strip_prefix(&ours).map(ToString::to_string) {
+        Some(mut uid) => {
+            visit(Uid, &mut uid);
+            *name = names::node_manager(&uid);
+        }
+        None if name == names::FOREIGN_MANAGER || name.starts_with("kubectl") => {}
+        None => visit(Class::Manager, name),
+    }
+}
+
+fn job(job: &mut Job, visit: &mut Visit<'_>) {
+    let Job {
+        namespace,
+        name,
+        uid,
+        resource_version: _,
+        owner: by,
+        run: _,
+        node,
+        created: _,
+        suspended: _,
+        deleting: _,
+        complete: _,
+        failed,
+        ttl_seconds: _,
+        warnings,
+    } = job;
+    visit(Namespace, namespace);
+    visit(JobName, name);
+    visit(Uid, uid);
+    by.iter_mut().for_each(|one| owner(one, visit));
+    visit(Class::Node, node);
+    failed.iter_mut().chain(warnings).for_each(|one| trouble(one, visit));
+}
+
+fn pod(pod: &mut Pod, visit: &mut Visit<'_>) {
+    let Pod {
+        namespace,
+        name,
+        uid,
+        owner: by,
+        labels: with,
+        node,
+        created: _,
+        phase,
+        trouble: why,
+        ready: _,
+        deleted: _,
+        mirror: _,
+        rebooted: _,
+        approved,
+        empty_dir: _,
+        containers,
+        warnings,
+    } = pod;
+    visit(Namespace, namespace);
+    visit(Class::Pod, name);
+    visit(Uid, uid);
+    by.iter_mut().for_each(|one| owner(one, visit));
+    labels(with, visit);
+    visit(Class::Node, node);
+    text(phase, visit);
+    approved.iter_mut().for_each(|boot| visit(Uid, boot));
+    why.iter_mut().chain(warnings).for_each(|one| trouble(one, visit));
+    containers.iter_mut().for_each(|one| container(one, visit));
+}
+
+fn container(container: &mut Container, visit: &mut Visit<'_>) {
+    let Container { name, init: _, restarts: _, state, last_exit } = container;
+    if !KNOWN_CONTAINERS.contains(&name.as_str()) {
+        visit(Class::Container, name);
+    }
+    match state {
+        ContainerState::Unknown | ContainerState::Running => {}
+        ContainerState::Waiting(why) => trouble(why, visit),
+        // It tells the boot id that the node has, or had.
+        ContainerState::Ended(how) if *name == names::CONTAINER_SENTINEL && how.code == 0 => {
+            how.message = how.message.trim().to_string();
+            visit(Uid, &mut how.message);
+        }
+        ContainerState::Ended(how) => exit(how, visit),
+    }
+    last_exit.iter_mut().for_each(|how| exit(how, visit));
+}
+
+fn exit(exit: &mut Exit, visit: &mut Visit<'_>) {
+    let Exit { code: _, reason, message, started: _ } = exit;
+    text(reason, visit);
+    text(message, visit);
+}
+
+fn trouble(trouble: &mut Trouble, visit: &mut Visit<'_>) {
+    let Trouble { reason, message } = trouble;
+    text(reason, visit);
+    text(message, visit);
+}
+
+fn budget(budget: &mut Budget, visit: &mut Visit<'_>) {
+    let Budget { namespace, name, selector: over, min_available, max_unavailable, allowed: _, current: _ } = budget;
+    visit(Namespace, namespace);
+    visit(BudgetName, name);
+    over.iter_mut().for_each(|one| selector(one, visit));
+    let is_count = |text: &String| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'%');
+    [min_available, max_unavailable].into_iter().flatten().filter(|text| !is_count(text)).for_each(|text| visit(Value, text));
+}
+
+fn reference(what: &mut Reference, visit: &mut Visit<'_>) {
+    let Reference { kind, namespace, name, uid } = what;
+    named(kind, name, visit);
+    visit(Namespace, namespace);
+    visit(Uid, uid);
+}
+
+fn owner(owner: &mut Owner, visit: &mut Visit<'_>) {
+    let Owner { kind, name, uid } = owner;
+    named(kind, name, visit);
+    visit(Uid, uid);
+}
+
+/// A name, by its kind.
+fn named(kind: &mut String, name: &mut String, visit: &mut Visit<'_>) {
+    let class = match kind.as_str() {
+        "Node" => Class::Node,
+        "NodeOp" | "NodeOpUpgrade" => Operation,
+        "Job" => JobName,
+        "Pod" => Class::Pod,
+        _ => Class::Owner,
+    };
+    visit(class, name);
+    text(kind, visit);
+}
+
+/// A selector over labels, hashed like these.
+pub(super) fn selector(selector: &mut NodeSelector, visit: &mut Visit<'_>) {
+    let NodeSelector { match_labels, match_expressions } = selector;
+    labels(match_labels, visit);
+    for Requirement { key, operator: _, values } in match_expressions {
+        values.iter_mut().for_each(|one| value(key, one, visit));
+        label_key(key, visit);
+    }
+}
+
+fn labels(labels: &mut BTreeMap<String, String>, visit: &mut Visit<'_>) {
+    labels.iter_mut().for_each(|(key, one)| value(key, one, visit));
+    keys(labels, |key| label_key(key, visit));
+}
+
+/// A label's key: those of Kubernetes and Kairos say nothing about anybody.
+fn label_key(key: &mut String, visit: &mut Visit<'_>) {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let is_known = |known: &&str| domain.strip_suffix(*known).is_some_and(|below| below.is_empty() || below.ends_with('.'));
+    if !KNOWN_DOMAINS.iter().any(|known| is_known(&known)) {
+        visit(Class::Key, key);
+    }
+}
+
+/// A label's value. One that is the name of something becomes what that name becomes.
+fn value(key: &str, value: &mut String, visit: &mut Visit<'_>) {
+    let is_run = key == names::LABEL_RUN && value.parse::<i64>().is_ok();
+    if !is_run && !KNOWN_VALUES.contains(&value.as_str()) {
+        visit(Value, value);
+    }
+}
