@@ -17,6 +17,14 @@ macro_rules! reasons {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
+            /// The reason of a code.
+            pub fn parse(code: &str) -> Option<Self> {
+                match code {
+                    $(stringify!($name) => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
             /// What the code means, for people.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc,)*).trim_ascii(),)* }

@@ -258,6 +258,45 @@ pub struct NodeOpStatus {
     pub last_updated: Option<Time>,
 }
 
+impl NodeOpStatus {
+    /// Whether two statuses say the same of everything but their nodes.
+    pub fn is_same_beside_nodes(&self, other: &Self) -> bool {
+        let Self {
+            observed_generation,
+            phase,
+            message,
+            progress,
+            current,
+            nodes,
+            conditions,
+            spec_hash,
+            run,
+            spec_run,
+            rerun,
+            retry_failed,
+            started_at,
+            completed_at,
+            last_updated,
+            node_statuses: _,
+        } = self;
+        *observed_generation == other.observed_generation
+            && *phase == other.phase
+            && *message == other.message
+            && *progress == other.progress
+            && *current == other.current
+            && *nodes == other.nodes
+            && *conditions == other.conditions
+            && *spec_hash == other.spec_hash
+            && *run == other.run
+            && *spec_run == other.spec_run
+            && *rerun == other.rerun
+            && *retry_failed == other.retry_failed
+            && *started_at == other.started_at
+            && *completed_at == other.completed_at
+            && *last_updated == other.last_updated
+    }
+}
+
 /// Where an operation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Phase {

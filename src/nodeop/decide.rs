@@ -152,7 +152,7 @@ impl<'a> Next<'a> {
 /// The reason that a finished entry was given when it finished.
 fn finished_reason(entry: &NodeStatus) -> NodeReason {
     let fallback = if entry.phase == NodePhase::Completed { Reason::Succeeded } else { Reason::CommandFailed };
-    let reason = Reason::ALL.iter().copied().find(|reason| Some(reason.code()) == entry.reason.as_deref()).unwrap_or(fallback);
+    let reason = entry.reason.as_deref().and_then(Reason::parse).unwrap_or(fallback);
     NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
 }
 
@@ -165,9 +165,9 @@ fn conclude<'a>(op: &Operation<'a>, before: &NodeOpStatus, targets: &[&'a Node],
     // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
     let looks_only = op.snapshot.older.contains(DEFINITION);
     let steps = if looks_only { Vec::new() } else { next.steps };
-    let mut reasons = next.reasons;
-    reasons.extend(next.waiting);
-    let status = (after != *before && !looks_only).then(|| StatusWrite {
+    let (mut reasons, mut waiting) = (next.reasons, next.waiting);
+    reasons.append(&mut waiting);
+    let status = after.filter(|_| !looks_only).map(|after| StatusWrite {
         api_version: API_VERSION.into(),
         of: subject.clone(),
         resource_version: op.meta.resource_version.clone(),

@@ -1,7 +1,7 @@
 //! One NodeOp in one round: what the decisions about its nodes read.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -39,27 +39,31 @@ pub struct Operation<'a> {
     holder: String,
     /// The field manager of what it applies to nodes.
     manager: String,
-    jobs: BTreeMap<&'a str, Vec<&'a Job>>,
+    jobs: HashMap<&'a str, Vec<&'a Job>>,
+    all_jobs: Vec<&'a Job>,
     jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
-    pods: BTreeMap<&'a str, Vec<&'a Pod>>,
+    pods: HashMap<&'a str, Vec<&'a Pod>>,
+    all_pods: Vec<&'a Pod>,
 }
 
 impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
     pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run<'a>) -> Self {
-        let mut jobs: BTreeMap<&str, Vec<&Job>> = BTreeMap::new();
+        let mut jobs: HashMap<&str, Vec<&Job>> = HashMap::new();
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
-        for job in snapshot.jobs.iter().filter(owned) {
+        let all_jobs: Vec<&Job> = snapshot.jobs.iter().filter(owned).collect();
+        for job in &all_jobs {
             jobs.entry(&job.node).or_default().push(job);
         }
-        let mut pods: BTreeMap<&str, Vec<&Pod>> = BTreeMap::new();
-        let own_jobs: BTreeSet<&str> = jobs.values().flatten().map(|job| job.uid.as_str()).collect();
+        let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::new();
+        let own_jobs: HashSet<&str> = all_jobs.iter().map(|job| job.uid.as_str()).collect();
         // What the existing operator made does not carry our label.
         let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));
         let labelled = |pod: &Pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
         let pods_of_ours = snapshot.pods.iter().filter(|pod| pod.namespace == meta.namespace && (labelled(pod) || made(pod)));
-        for pod in pods_of_ours {
+        let all_pods: Vec<&Pod> = pods_of_ours.collect();
+        for pod in &all_pods {
             pods.entry(&pod.node).or_default().push(pod);
         }
         Self {
@@ -73,8 +77,10 @@ impl<'a> Operation<'a> {
             holder: meta.holder(),
             manager: names::node_manager(&meta.uid),
             jobs,
+            all_jobs,
             jobs_by_name: OnceCell::new(),
             pods,
+            all_pods,
         }
     }
 
@@ -112,12 +118,12 @@ impl<'a> Operation<'a> {
 
     /// All Jobs of this operation.
     pub fn jobs(&self) -> impl Iterator<Item = &'a Job> {
-        self.jobs.values().flatten().copied()
+        self.all_jobs.iter().copied()
     }
 
     /// All Pods of this operation.
     pub fn pods(&self) -> impl Iterator<Item = &'a Pod> {
-        self.pods.values().flatten().copied()
+        self.all_pods.iter().copied()
     }
 
     /// The Pods of a Job, in the order of their names.

@@ -7,10 +7,22 @@ use crate::snapshot::views::Node;
 
 /// The nodes that the selector matches: control plane first, then by name; the runner's own node last in its group.
 pub fn targets<'a>(snapshot: &'a Snapshot, spec: &NodeOpSpec, own_node: Option<&str>) -> Vec<&'a Node> {
-    let mut nodes: Vec<&Node> =
-        snapshot.nodes.values().filter(|node| spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels))).collect();
-    nodes.sort_by_cached_key(|node| (!is_control_plane(node), own_node == Some(node.name.as_str()), node.name.as_str()));
-    nodes
+    // By name they are in the snapshot already.
+    let (mut first, mut others, mut own) = (Vec::new(), Vec::new(), None);
+    for node in snapshot.nodes.values().filter(|node| spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels))) {
+        match is_control_plane(node) {
+            _ if own_node == Some(node.name.as_str()) => own = Some(node),
+            true => first.push(node),
+            false => others.push(node),
+        }
+    }
+    match own {
+        Some(own) if is_control_plane(own) => first.push(own),
+        Some(own) => others.push(own),
+        None => {}
+    }
+    first.append(&mut others);
+    first
 }
 
 /// Whether a node carries either control-plane label, with any value.

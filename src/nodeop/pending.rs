@@ -1,6 +1,6 @@
 //! Which nodes are taken next, and why the others are not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -21,9 +21,9 @@ pub const WAVE: usize = 2000;
 #[derive(Debug, Default)]
 pub struct Others<'a> {
     /// Nodes in flight, with the operation that has them.
-    pub in_flight: BTreeMap<&'a str, &'a Meta>,
+    pub in_flight: HashMap<&'a str, &'a Meta>,
     /// Nodes that an older operation is going to take, with that operation.
-    pub wanted: BTreeMap<&'a str, &'a Meta>,
+    pub wanted: HashMap<&'a str, &'a Meta>,
 }
 
 /// Which of the waiting nodes are taken, and a reason for each of the others.
@@ -42,23 +42,29 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
     let mut free = limit.saturating_sub(in_flight.len());
     let mut pending = Pending::default();
+    // Nearly in the order of their names, so that a map is made of them at once.
+    let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
+    let mut full: Option<NodeReason> = None;
     let mut away = control_plane_away(op, &in_flight);
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         if let Some(reason) = obstacle {
-            pending.waiting.insert(&node.name, reason);
+            waiting.push((&node.name, reason));
             continue;
         }
         others.wanted.entry(&node.name).or_insert(op.meta);
         if free == 0 {
-            let message = format!("{} of {limit} slots are taken", in_flight.len() + pending.claims.len());
-            pending.waiting.insert(&node.name, NodeReason { reason: Reason::WaitingForSlot, message });
+            let reason = full.get_or_insert_with(|| {
+                let message = format!("{} of {limit} slots are taken", in_flight.len() + pending.claims.len());
+                NodeReason { reason: Reason::WaitingForSlot, message }
+            });
+            waiting.push((&node.name, reason.clone()));
             continue;
         }
         if op.spec.reboots() && is_control_plane(node) {
             if let Some(away) = away {
                 let message = format!("control-plane node {away} is away; one at a time is, whatever concurrency says, where nodes reboot");
-                pending.waiting.insert(&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message });
+                waiting.push((&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message }));
                 continue;
             }
             away = Some(&node.name);
@@ -66,6 +72,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
         free -= 1;
         pending.claims.insert(&node.name, claim(op, node));
     }
+    pending.waiting = waiting.into_iter().collect();
     pending
 }
 

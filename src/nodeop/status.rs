@@ -120,8 +120,8 @@ impl Parts<'_, '_> {
         }
     }
 
-    /// The whole status.
-    pub fn status(&self, counts: NodeCounts, summary: &Summary) -> NodeOpStatus {
+    /// The whole status, if it is another one than before.
+    pub fn status(&self, counts: NodeCounts, summary: &Summary) -> Option<NodeOpStatus> {
         let (op, before) = (self.op, self.before);
         let once_settled = summary.settled && matches!(summary.phase, Phase::Completed | Phase::Failed);
         let mut status = NodeOpStatus {
@@ -132,7 +132,7 @@ impl Parts<'_, '_> {
             current: self.current(summary),
             nodes: Some(counts),
             conditions: self.conditions(summary),
-            node_statuses: self.compacted(),
+            node_statuses: BTreeMap::new(),
             spec_hash: Some(op.run.spec_hash.clone()),
             run: Some(op.run.number),
             spec_run: Some(op.run.spec_run),
@@ -142,10 +142,17 @@ impl Parts<'_, '_> {
             completed_at: once_settled.then(|| before.completed_at.clone().filter(|_| !op.run.is_new).unwrap_or(Time(op.now()))),
             last_updated: before.last_updated.clone(),
         };
-        if status != *before {
-            status.last_updated = Some(Time(op.now()));
+        let same_nodes = self.same_nodes();
+        if same_nodes && status.is_same_beside_nodes(before) {
+            return None;
         }
-        status
+        status.node_statuses = if same_nodes { before.node_statuses.clone() } else { self.compacted() };
+        (status != *before).then(|| NodeOpStatus { last_updated: Some(Time(op.now())), ..status })
+    }
+
+    /// Whether no entry has changed, come or gone; to make ten thousand of them again only to see that takes long.
+    fn same_nodes(&self) -> bool {
+        self.entries.len() == self.before.node_statuses.len() && self.entries.values().all(|entry| matches!(entry, Cow::Borrowed(_)))
     }
 
     /// Why nodes in flight are where they are: what blocks comes first.

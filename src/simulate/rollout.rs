@@ -292,7 +292,7 @@ fn doing(seen: &Snapshot, name: &str) -> Span {
         from: seen.now,
         to: seen.now,
         operation: (!operation.is_empty()).then(|| format!("{namespace}/{operation}")),
-        reason: reason.and_then(|code| Reason::ALL.iter().copied().find(|reason| reason.code() == code)),
+        reason: reason.and_then(Reason::parse),
         message: entry.and_then(|entry| entry.message.clone()).unwrap_or_default(),
     }
 }

@@ -42,6 +42,8 @@ pub struct World {
     pub(super) cursor: String,
     jobs: HashMap<String, usize>,
     pods: HashMap<String, usize>,
+    /// uids of our pods, by node.
+    on: HashMap<String, Vec<String>>,
     /// uids of Jobs and pods of ours, by kind, namespace and name.
     names: HashMap<String, String>,
     /// Names of nodes, by uid.
@@ -147,6 +149,7 @@ impl World {
             cursor: String::new(),
             jobs: seen.jobs.iter().enumerate().map(|(at, job)| (job.uid.clone(), at)).collect(),
             pods: seen.pods.iter().enumerate().map(|(at, pod)| (pod.uid.clone(), at)).collect(),
+            on: HashMap::new(),
             names: HashMap::new(),
             machines: HashMap::new(),
             seen,
@@ -171,6 +174,9 @@ impl World {
         self.machines = self.seen.nodes.values().map(|node| (node.uid.clone(), node.name.clone())).collect();
         let jobs = self.seen.jobs.iter().map(|job| (name("Job", &job.namespace, &job.name), job.uid.clone()));
         self.names = jobs.chain(self.seen.pods.iter().map(|pod| (name("Pod", &pod.namespace, &pod.name), pod.uid.clone()))).collect();
+        for pod in &self.seen.pods {
+            self.on.entry(pod.node.clone()).or_default().push(pod.uid.clone());
+        }
         let silent: Vec<String> = self.seen.nodes.values().filter(|node| !node.ready).map(|node| node.uid.clone()).collect();
         self.dead.extend(silent);
         let mut names: Vec<String> = self.seen.nodes.keys().cloned().collect();
@@ -258,15 +264,8 @@ impl World {
     fn looked_again(&self, lists: &Snapshot) -> Snapshot {
         let mut drains: BTreeMap<String, Vec<Pod>> = BTreeMap::new();
         for node in doubts::draining_nodes(lists) {
-            let pods = self.workload.on(&node).cloned().collect();
+            let pods = self.workload.on(&node).chain(self.pods_on(&node)).cloned().collect();
             drains.insert(node, pods);
-        }
-        if !drains.is_empty() {
-            for pod in &self.seen.pods {
-                if let Some(pods) = drains.get_mut(&pod.node) {
-                    pods.push(pod.clone());
-                }
-            }
         }
         // Somebody may have taken our label off a Job, or the list is older than it is.
         let listed: HashSet<&str> = lists.jobs.iter().map(|job| job.uid.as_str()).collect();
@@ -393,6 +392,7 @@ impl World {
     pub(super) fn add_pod(&mut self, pod: Pod) {
         self.pods.insert(pod.uid.clone(), self.seen.pods.len());
         self.names.insert(name("Pod", &pod.namespace, &pod.name), pod.uid.clone());
+        self.on.entry(pod.node.clone()).or_default().push(pod.uid.clone());
         self.seen.pods.push(pod);
     }
 
@@ -400,15 +400,18 @@ impl World {
         let at = self.pods.remove(uid)?;
         let pod = self.seen.pods.swap_remove(at);
         self.names.remove(&name("Pod", &pod.namespace, &pod.name));
+        if let Some(on) = self.on.get_mut(&pod.node) {
+            on.retain(|other| *other != pod.uid);
+        }
         if let Some(moved) = self.seen.pods.get(at) {
             self.pods.insert(moved.uid.clone(), at);
         }
         Some(pod)
     }
 
-    /// Our pods on a node.
-    pub fn pods_on<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a Pod> {
-        self.seen.pods.iter().filter(move |pod| pod.node == node)
+    /// Our pods on a node, in the order in which they were made.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Pod> {
+        self.on.get(node).into_iter().flatten().filter_map(|uid| self.pod(uid))
     }
 
     /// A NodeOp by name.
