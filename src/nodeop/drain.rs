@@ -184,7 +184,14 @@ mod tests {
     }
 
     fn budget(name: &str, allowed: i32) -> Budget {
-        Budget { namespace: "web".into(), name: name.into(), selector: Some(NodeSelector::default()), allowed, current: true, ..Budget::default() }
+        Budget {
+            namespace: "web".into(),
+            name: name.into(),
+            selector: Some(NodeSelector::default()),
+            allowed,
+            current: true,
+            ..Budget::default()
+        }
     }
 
     /// (evicted, blocked, leaving, kept) by name.

@@ -17,7 +17,8 @@ pub const KIND: &str = "RoundsSnapshot";
 pub const SCHEMA_VERSION: u64 = 1;
 
 /// What to do about a file that cannot be read.
-const REMEDY: &str = "a snapshot file is not made to be edited: write it anew with rounds snapshot, and give what is to differ as manifests";
+const REMEDY: &str =
+    "a snapshot file is not made to be edited: write it anew with rounds snapshot, and give what is to differ as manifests";
 
 /// What one round saw, and what else runs in the cluster.
 ///
@@ -115,10 +116,18 @@ mod tests {
             format!("{}: {}", place::path(&mistake.field), mistake.message)
         };
         for (key, value, expected) in [
-            ("schemaVersion", json!(2), "schemaVersion: must be 1, not 2: the file was written by version \"0.1.0\" of Rounds; read it with"),
+            (
+                "schemaVersion",
+                json!(2),
+                "schemaVersion: must be 1, not 2: the file was written by version \"0.1.0\" of Rounds; read it with",
+            ),
             ("schemaVersion", json!(null), "schemaVersion: must be given, here 1; a snapshot file is not made to be edited: write it anew"),
             ("snapshot", json!(null), "snapshot: invalid type: null"),
-            ("snapshot", json!({"nodes": {"n1": {"ready": "yes"}}}), "snapshot.nodes.n1.ready: invalid type: string \"yes\", expected a boolean; a snap"),
+            (
+                "snapshot",
+                json!({"nodes": {"n1": {"ready": "yes"}}}),
+                "snapshot.nodes.n1.ready: invalid type: string \"yes\", expected a boolean; a snap",
+            ),
             ("workload", json!([{}, {"labels": 3}]), "workload[1].labels: invalid type: integer `3`, expected a map; a snapshot file"),
         ] {
             let told = with(key, value);

@@ -27,5 +27,6 @@ mod rollouts;
 mod scale;
 mod seeds;
 mod shell;
+mod snapshots;
 mod stuck;
 mod trial;
