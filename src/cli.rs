@@ -42,6 +42,7 @@ Examples:
   rounds run --until-settled                        do it, and tell how it ended
   rounds status                                     where do the operations stand?
   rounds why node-3                                 why does this node wait?
+  rounds snapshot > fleet.json                      what a round sees, for bug reports and rounds plan --offline
 
 Exit codes:
   0   done, or nothing to do

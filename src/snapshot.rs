@@ -138,6 +138,7 @@ impl Meta {
 
 /// A resource that could not be decoded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Unreadable {
     /// Kind, namespace, name, uid.
     pub what: Reference,

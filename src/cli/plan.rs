@@ -15,7 +15,8 @@ use crate::text;
 /// Show what a round would do, without doing it.
 ///
 /// The very same decision as in `rounds run`, with every step and its reason. It is made about the cluster, or with
-/// --offline about a folder of manifests: the resources, and the nodes (kubectl get nodes -o yaml > nodes.yaml).
+/// --offline about a folder of manifests: the resources, and the nodes (kubectl get nodes -o yaml > nodes.yaml). What
+/// rounds snapshot has written stands for a whole cluster at its own time; manifests beside it add to it or edit it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,13 +25,14 @@ Examples:
   rounds plan -o json | jq '.decisions[].reason'
   rounds plan --offline manifests/              what would happen, without a cluster
   kubectl get nodes -o json | rounds plan --offline nodeop.yaml -
+  rounds plan --offline fleet.json new.yaml     what would happen, were new.yaml merged (see rounds snapshot)
 
 Exit code 0: nothing to do; 2: a round would write something.")]
 pub struct Plan {
     /// What to print
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// Decide about these manifests (folders, files, or - for stdin) instead of a cluster
+    /// Decide about these manifests and snapshots (folders, files, or - for stdin) instead of a cluster
     #[arg(long, value_name = "PATH", num_args = 1..)]
     offline: Vec<PathBuf>,
 }
@@ -64,7 +66,7 @@ impl Plan {
     }
 
     fn offline(&self, global: &Global) -> Result<Round, Failure> {
-        #[expect(clippy::disallowed_methods, reason = "manifests carry no clock; the user's is the one that counts")]
+        #[expect(clippy::disallowed_methods, reason = "manifests carry no clock, so the user's counts; a snapshot carries its own")]
         let now = jiff::Timestamp::now();
         let sources = manifests::read(&self.offline).map_err(Failure::all)?;
         let loaded = manifests::load(&sources, now).map_err(Failure::all)?;
@@ -74,7 +76,7 @@ impl Plan {
             tracing::info!("{objects} of kinds that no decision reads: {}", text::one_line(&kinds.join(", ")));
         }
         if loaded.snapshot.nodes.is_empty() {
-            let hint = "add them: kubectl get nodes -o yaml > nodes.yaml, and pass nodes.yaml as well";
+            let hint = "add them: kubectl get nodes -o yaml > nodes.yaml, and pass nodes.yaml as well; or pass what rounds snapshot writes";
             return Err(Failure::new("there is no Node among the manifests, so nothing can be decided").hint(hint));
         }
         let plan = decide(&loaded.snapshot, &global.settings());

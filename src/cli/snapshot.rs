@@ -10,6 +10,7 @@ use crate::report::words::count;
 use crate::round::RoundError;
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::hashed;
+use crate::text;
 
 /// Write what a round sees to a file, for bug reports and for rounds plan --offline.
 ///
@@ -51,7 +52,7 @@ impl Snapshot {
             Some(path) => {
                 let text = serde_json::to_string_pretty(&file).map_err(|error| Failure::new(error.to_string()))?;
                 let failure = |error| Failure::new(format!("{} cannot be written: {error}", path.display()));
-                std::fs::write(path, text + "\n").map_err(failure)?;
+                std::fs::write(path, format!("{}\n", text::harmless_json(&text))).map_err(failure)?;
                 let (nodes, pods) = (count(file.snapshot.nodes.len(), "node"), count(file.workload.len(), "pod"));
                 tracing::info!("{nodes} and {pods} in {}", path.display());
             }

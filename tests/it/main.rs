@@ -30,5 +30,6 @@ mod rollouts;
 mod scale;
 mod seeds;
 mod shell;
+mod snapshots;
 mod stuck;
 mod trial;

@@ -246,7 +246,7 @@ fn labels(labels: &mut BTreeMap<String, String>, visit: &mut Visit<'_>) {
 fn label_key(key: &mut String, visit: &mut Visit<'_>) {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let is_known = |known: &&str| domain.strip_suffix(*known).is_some_and(|below| below.is_empty() || below.ends_with('.'));
-    if !KNOWN_DOMAINS.iter().any(|known| is_known(&known)) {
+    if !KNOWN_DOMAINS.iter().any(is_known) {
         visit(Class::Key, key);
     }
 }

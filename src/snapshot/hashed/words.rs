@@ -14,15 +14,15 @@ const SHORT: usize = 3;
 /// The words of our own messages, and the reasons, phases and kinds of Kubernetes that stand in statuses.
 const KNOWN: &str = "
     acts admitted after again allows alone already annotations another anything apply as recorded asked asks attempts away back
-    backoffLimit before beginning behind being belongs between blocked bring cancelled changed code command completed conditions
-    confirmation container controller cordon cordoned could created data default definition deleted digit digits disruption does done
+    backoffLimit before beginning behind being belongs between blocked bring budget cancelled changed code command completed conditions
+    confirmation container controller cordon cordoned could created data definition deleted digit digits disruption does done
     drain drained drainOptions.deleteEmptyDirData drainOptions.force drainOptions.timeoutSeconds earlier edit else empty emptyDir ended
     ending ends evicted evictions evicts example existing exit expire failed false field finalizer first flight follows force
     force-conflicts found from further give given goes gone happened have held here hold holder holds host image installed install into
     itself keeps kind know known kubectl label labels last least leaving left letter letters lifted listed lock locked longer looked
     looking lost made maintenance make manager matches message more move must name named names namespace namespaces needs never newer
     next nobody node nodeSelector nodes none not-requested note nothing object older once only open opens operation operator optionally
-    other others otherwise over pending place plural policy preflight program progress reached read ready reason reboot rebooted
+    other others otherwise over pending place plural policy pods preflight program progress reached read ready reason reboot rebooted
     rebooting recorded related released remove removed result rollout rollout.drainMode rollout.nodeTimeoutSeconds rollout.suspend round
     rounds runner running runs same saying schema seconds seen selector server-side settled several slots somebody something spec
     spec.command spec.nodeSelector.matchExpressions spec.nodeSelector.matchLabels spec.rebootOnSuccess spec.rollout.windows

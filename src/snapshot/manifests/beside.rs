@@ -138,3 +138,117 @@ fn known(snapshot: &Snapshot, pods: &[Pod]) -> BTreeMap<Reference, Identity> {
     let others = snapshot.nodes.values().map(node).chain(snapshot.jobs.iter().map(job)).chain(pods.iter().map(pod));
     others.chain(nodeops).chain(unreadable).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::decide::decide;
+    use crate::reason::Reason;
+    use crate::settings::Settings;
+    use crate::snapshot::file::SnapshotFile;
+    use crate::snapshot::manifests::{Loaded, Source, load};
+    use crate::snapshot::views::{Node, Pod};
+    use crate::snapshot::{Snapshot, objects};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    /// What a round saw: one node, which an operation drains, with a pod on it.
+    fn file() -> SnapshotFile {
+        let nodeop = json!({
+            "metadata": {"name": "op", "namespace": "default", "uid": "op-1", "resourceVersion": "7", "generation": 3,
+                         "creationTimestamp": "2026-11-21T11:00:00Z"},
+            "spec": {"command": ["true"], "cordon": true, "drainOptions": {"enabled": true}},
+            "status": {"phase": "Running", "nodeStatuses": {"n1": {"phase": "Pending", "step": "Draining", "nodeUID": "n-1"}}},
+        });
+        let node = Node {
+            name: "n1".into(),
+            uid: "n-1".into(),
+            boot_id: "b".into(),
+            labels: [("a".into(), "b".into())].into(),
+            ..Node::default()
+        };
+        let pod = Pod { namespace: "shop".into(), name: "web".into(), uid: "p-1".into(), node: "n1".into(), ..Pod::default() };
+        let snapshot = Snapshot {
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
+            nodes: [("n1".to_string(), node)].into(),
+            nodeops: vec![objects::nodeop(nodeop).unwrap()],
+            ..Snapshot::default()
+        };
+        SnapshotFile::new(snapshot, vec![pod])
+    }
+
+    fn beside(manifests: &str) -> Result<Loaded, Vec<String>> {
+        let source = |path: &str, text: String| Source { path: path.into(), text };
+        let file = serde_json::to_string_pretty(&file()).unwrap();
+        // The file need not come first.
+        load(&[source("a.yaml", manifests.into()), source("fleet.json", file)], Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn alone_it_is_what_the_round_saw_and_pods_of_nodes_that_drain_are_found() {
+        let loaded = beside("").unwrap();
+        let mut seen = file();
+        seen.snapshot.drains.insert("n1".into(), seen.workload.clone());
+        assert_eq!(loaded.snapshot, seen.snapshot);
+        assert_eq!(loaded.workload, seen.workload);
+        assert_eq!(decide(&loaded.snapshot, &Settings::default()), decide(&seen.snapshot, &Settings::default()));
+    }
+
+    const OP: &str = "apiVersion: operator.kairos.io/v1alpha1\nkind: NodeOp\n";
+
+    #[test]
+    fn a_manifest_of_a_resource_that_is_there_is_an_edit_of_it() {
+        let edited = beside(&format!(
+            "{OP}metadata: {{name: op, uid: other, annotations: {{operator.kairos.io/rerun: x}}}}\nspec: {{command: [\"false\"]}}\nstatus: {{phase: Failed}}\n"
+        ));
+        let edited = edited.unwrap().snapshot.nodeops.remove(0);
+        let seen = file().snapshot.nodeops.remove(0);
+        assert_eq!((edited.meta.generation, &edited.meta.annotations["operator.kairos.io/rerun"]), (4, &"x".to_string()));
+        assert_eq!((&edited.meta.uid, edited.meta.created), (&seen.meta.uid, seen.meta.created));
+        assert_eq!((&edited.meta.resource_version, &edited.status), (&seen.meta.resource_version, &seen.status));
+        assert_eq!(edited.spec.command, ["false"]);
+        let same =
+            beside(&format!("{OP}metadata: {{name: op}}\nspec: {{command: [\"true\"], cordon: true, drainOptions: {{enabled: true}}}}\n"));
+        assert_eq!(same.unwrap().snapshot.nodeops, [seen], "the same spec is no edit");
+    }
+
+    #[test]
+    fn what_is_new_is_younger_than_what_is_there() {
+        let loaded = beside(&format!("{OP}metadata: {{name: new, namespace: a}}\nspec: {{command: [x]}}\n")).unwrap();
+        assert_eq!(loaded.snapshot.nodeops[1].meta.created, Some(loaded.snapshot.now));
+        let plan = decide(&loaded.snapshot, &Settings::default());
+        assert_eq!(plan.decisions[1].subject.name, "new");
+        assert_eq!(plan.decisions[1].nodes["n1"].reason, Reason::NotReady);
+    }
+
+    #[test]
+    fn nodes_and_pods_take_the_place_of_those_of_their_name() {
+        let loaded = beside(
+            "apiVersion: v1\nkind: Node\nmetadata: {name: n1, labels: {c: d}}\nspec: {unschedulable: true}\n---\n\
+             apiVersion: v1\nkind: Node\nmetadata: {name: n2}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop, labels: {x: z}}\nspec: {nodeName: n2}\n---\n\
+             apiVersion: v1\nkind: Pod\nmetadata: {name: db, namespace: shop}\nspec: {nodeName: n1}\n",
+        );
+        let loaded = loaded.unwrap();
+        let node = &loaded.snapshot.nodes["n1"];
+        assert_eq!((node.uid.as_str(), node.boot_id.as_str(), node.ready, node.unschedulable), ("n-1", "b", false, true));
+        assert_eq!(node.labels.keys().collect::<Vec<_>>(), ["a", "c"]);
+        assert!(loaded.snapshot.nodes["n2"].ready);
+        let pods: Vec<_> = loaded.workload.iter().map(|pod| (pod.name.as_str(), pod.node.as_str())).collect();
+        assert_eq!(pods, [("web", "n2"), ("db", "n1")]);
+        assert_eq!((loaded.workload[0].uid.as_str(), loaded.snapshot.drains["n1"].len()), ("p-1", 1));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_told_with_its_place() {
+        let broken = |from: &str, to: &str| {
+            let text = serde_json::to_string_pretty(&file()).unwrap().replacen(from, to, 1);
+            load(&[Source { path: "f.json".into(), text }], Timestamp::UNIX_EPOCH).unwrap_err().remove(0)
+        };
+        let told = broken("\"schemaVersion\": 1", "\"schemaVersion\": 9");
+        assert!(told.starts_with("f.json:3:3: RoundsSnapshot: schemaVersion: must be 1, not 9"), "{told}");
+        let told = broken("\"ready\": false", "\"ready\": \"no\"");
+        assert!(told.contains(": RoundsSnapshot: snapshot.nodes.n1.ready: invalid type: string \"no\", expected a boolean; "), "{told}");
+        let two = beside(&serde_json::to_string(&file()).unwrap()).unwrap_err();
+        assert_eq!(two, ["fleet.json:1:1: RoundsSnapshot is given twice, first in a.yaml:1:1; leave one of them out"]);
+    }
+}
