@@ -38,6 +38,7 @@ struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   rounds crds | kubectl apply --server-side -f -    install the definitions
+  rounds simulate nodeop.yaml --nodes 30            the whole rollout, before it happens and without a cluster
   rounds plan                                       what would the next round do, and why?
   rounds run --until-settled                        do it, and tell how it ended
   rounds status                                     where do the operations stand?
@@ -48,7 +49,7 @@ Exit codes:
   0   done, or nothing to do
   1   could not do its work
   2   plan: a round would write something
-  3   run --until-settled: something failed or cannot go on
+  3   run --until-settled, simulate: something failed or cannot go on
   4   run --until-settled: the time was up
   64  wrong usage
 
@@ -136,7 +137,7 @@ mod tests {
         command.clone().debug_assert();
         command.build();
         let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
-        assert_eq!(verbs.len(), 6);
+        assert_eq!(verbs.len(), 7);
         for verb in verbs {
             for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
                 assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());

@@ -158,7 +158,7 @@ fn told(place: &Place<'_, '_>) -> Option<String> {
 }
 
 /// A text that can be a boot id: a UUID, or whatever word a kernel may come to use.
-fn boot_id(text: &str) -> Option<String> {
+pub(crate) fn boot_id(text: &str) -> Option<String> {
     let text = text.trim();
     let word = !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     word.then(|| text.to_string())

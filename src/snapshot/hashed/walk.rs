@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::dictionary::Class::{self, Budget as BudgetName, Job as JobName, Namespace, Operation, Uid, Value};
 use super::words::text;
 use crate::names;
+use crate::nodeop::rebooting::boot_id;
 use crate::selector::{NodeSelector, Requirement};
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
@@ -171,7 +172,7 @@ fn container(container: &mut Container, visit: &mut Visit<'_>) {
         ContainerState::Unknown | ContainerState::Running => {}
         ContainerState::Waiting(why) => trouble(why, visit),
         // It tells the boot id that the node has, or had.
-        ContainerState::Ended(how) if *name == names::CONTAINER_SENTINEL && how.code == 0 => {
+        ContainerState::Ended(how) if *name == names::CONTAINER_SENTINEL && boot_id(&how.message).is_some() => {
             how.message = how.message.trim().to_string();
             visit(Uid, &mut how.message);
         }

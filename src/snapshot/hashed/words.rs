@@ -30,6 +30,11 @@ const KNOWN: &str = "
     supported suspend suspended take taken takes tell than that their them then there they this time times token took tried true type
     under underway until unsuspend update upgrade value values verdict version versions wait waiting waits were what when where whether
     which while whom window windows with within without word would write written
+    Berlin Europe IANA Strict absolute boot come concurrency control-plane date duration each early hostMountPath path proven
+    rollout.reboot.timeoutSeconds says selected shown status.nodeInfo.bootID stay telling tells terminating told tolerates uncordon
+    whatever zone
+    DNS Job Pod an and any are at be but by do end for go has id in is it its key let new no not now of off on one or pod
+    ran run so the to too up was why yet
     nodeops.operator.kairos.io kairos.io/managed operator.kairos.io/rerun operator.kairos.io/retry-failed rounds-status
     CustomResourceDefinition CronJob DaemonSet Deployment Event Job Node NodeOp NodeOpUpgrade OSArtifact Pod PodDisruptionBudget
     ReplicaSet ReplicationController StatefulSet UpdateChannel

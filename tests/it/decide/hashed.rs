@@ -32,6 +32,8 @@ fn kind(action: &Action) -> String {
         Action::Create { object } => format!("create {}", object["kind"]),
         Action::ApplyNode(apply) => format!("apply {} {}", apply.lock.is_some(), apply.cordon.is_some()),
         Action::TakeOver(take) => format!("take over {}", take.uncordon),
+        // A boot id is a name as well.
+        Action::Patch { what, patch } if patch["metadata"].is_object() => format!("annotate {}", what.kind),
         Action::Patch { what, patch } => format!("patch {} {patch}", what.kind),
         Action::Evict { .. } => "evict".into(),
         Action::Delete { what, .. } => format!("delete {}", what.kind),
