@@ -172,8 +172,9 @@ impl<'a> Operation<'a> {
             return claims.collect();
         }
         let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
-        let live = self.jobs.keys().chain(self.pods.keys()).copied().filter(there);
-        let live = live.filter(|node| self.has_live_job(node) || self.has_live_pod(node));
+        let jobs = self.jobs().filter(|job| !job.suspended && !job.is_finished()).map(|job| job.node.as_str());
+        let pods = self.pods().filter(|pod| !pod.is_terminal()).map(|pod| pod.node.as_str());
+        let live = jobs.chain(pods).filter(there);
         let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());
         let ends = [Reason::NodeTimeout.code(), Reason::NotRebooted.code()];
         let in_vain = |entry: &NodeStatus| entry.reason.as_deref().is_some_and(|reason| ends.contains(&reason));

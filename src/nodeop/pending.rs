@@ -45,7 +45,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     // Nearly in the order of their names, so that a map is made of them at once.
     let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
     let mut full: Option<NodeReason> = None;
-    let mut away = control_plane_away(op, &in_flight);
+    let mut away = if op.spec.reboots() { control_plane_away(op, &in_flight) } else { None };
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         if let Some(reason) = obstacle {
@@ -78,8 +78,8 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
 
 /// A control-plane node that the operation is on, or that it has given up and could not let go of.
 fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>) -> Option<&'a str> {
-    let mut nodes = op.snapshot.nodes.values().filter(|node| in_flight.contains(node.name.as_str()) || op.holds(node));
-    nodes.find(|node| is_control_plane(node)).map(|node| node.name.as_str())
+    let mut nodes = op.snapshot.nodes.values().filter(|node| is_control_plane(node));
+    nodes.find(|node| in_flight.contains(node.name.as_str()) || op.holds(node)).map(|node| node.name.as_str())
 }
 
 /// A new claim; it stands in the status before anything happens to the node.

@@ -43,7 +43,7 @@ fn reboots<'o>(op: &'o Operation<'_>, entries: &'o Entries<'_>) -> impl Iterator
         let superseded = step.is_some_and(|step| step < NodeStep::Releasing);
         !is_awaited(op, pod, entry) && (!pod.is_terminal() || superseded || op.rollout.job_ttl_seconds.is_some())
     };
-    let made = op.pods().filter(|pod| is_reboot(pod) && op.made(pod) && pod.deleted.is_none());
+    let made = op.pods().filter(|pod| op.made(pod) && is_reboot(pod) && pod.deleted.is_none());
     made.filter(move |pod| idle(pod)).map(|pod| {
         let what = Reference::new("Pod", &pod.namespace, &pod.name, &pod.uid);
         let delete = Action::Delete { what, resource_version: None, grace_seconds: None };

@@ -27,7 +27,7 @@ pub struct Limits {
 impl Limits {
     /// For a fleet of so many nodes. A real round over many nodes takes longer, and the next one waits for it.
     pub fn of(nodes: usize) -> Self {
-        let every = SignedDuration::from_secs(i64::try_from(nodes / 650).unwrap_or(i64::MAX).clamp(1, 60));
+        let every = SignedDuration::from_secs(i64::try_from(nodes / 330).unwrap_or(i64::MAX).clamp(1, 60));
         Self { every, longest: SignedDuration::from_hours(24 * 14) }
     }
 }
