@@ -270,7 +270,7 @@ fn doing(seen: &Snapshot, name: &str) -> Span {
     let mut all: Vec<(State, &str, Option<&NodeStatus>)> = Vec::new();
     for op in &seen.nodeops {
         match op.status.node_statuses.get(name) {
-            Some(entry) => all.push((state(entry), &op.meta.name, Some(entry))),
+            Some(entry) => all.push((state(entry, op.spec.drain().is_some()), &op.meta.name, Some(entry))),
             None if op.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&seen.nodes[name].labels)) => {
                 all.push((State::Waiting, &op.meta.name, None));
             }
@@ -298,7 +298,7 @@ fn doing(seen: &Snapshot, name: &str) -> Span {
 }
 
 /// An entry in one word.
-fn state(entry: &NodeStatus) -> State {
+fn state(entry: &NodeStatus, drains: bool) -> State {
     let finished = |entry: &NodeStatus| match entry.phase {
         NodePhase::Completed if entry.message.as_deref().is_some_and(|message| message.starts_with("Skipped by preflight")) => {
             State::Skipped
@@ -311,8 +311,8 @@ fn state(entry: &NodeStatus) -> State {
         None => finished(entry),
         Some(NodeStep::Preflight) => State::Preflight,
         Some(NodeStep::Draining) if entry.reason.as_deref() == Some(Reason::DrainBlocked.code()) => State::Blocked,
-        Some(NodeStep::Locking | NodeStep::Draining) => State::Draining,
-        Some(NodeStep::Starting | NodeStep::Running | NodeStep::Cancelling) => State::Running,
+        Some(NodeStep::Locking | NodeStep::Draining) if drains => State::Draining,
+        Some(NodeStep::Locking | NodeStep::Draining | NodeStep::Starting | NodeStep::Running | NodeStep::Cancelling) => State::Running,
         Some(NodeStep::Rebooting | NodeStep::Verifying) => State::Rebooting,
         Some(NodeStep::Releasing) => finished(entry),
     }

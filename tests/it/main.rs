@@ -30,6 +30,7 @@ mod rollouts;
 mod scale;
 mod seeds;
 mod shell;
+mod simulate;
 mod snapshots;
 mod stuck;
 mod trial;
