@@ -1,5 +1,5 @@
-//! `make scale`: what decisions and rounds take where a fleet is large. Two parts: decide, in memory, over one NodeOp with
-//! 10,000 nodes; and a whole `rounds run` over NODES=5000 nodes with 50 images each and as many finished Jobs.
+//! `make scale`: what decisions and rounds take where a fleet is large. Three parts: decide, in memory, over one NodeOp with
+//! 10,000 nodes; a simulated rollout over as many; and a whole `rounds run` over NODES=5000 nodes with 50 images each and as many finished Jobs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot go on says so by panicking")]
 #![allow(dead_code, reason = "it shares the harness with the tests and needs a part of it")]
@@ -17,11 +17,16 @@ use harness::{ControlPlane, Corner};
 use measure::{many_nodes, now, peak_mib};
 use rounds::decide::decide;
 use rounds::settings::Settings;
+use rounds::simulate::fleet::{Fleet, Size};
+use rounds::simulate::model::Model;
+use rounds::simulate::rollout::{Limits, Rollout};
+use rounds::simulate::world::World;
 use rounds::snapshot::Snapshot;
 use serde_json::json;
 
 fn main() {
     decisions(10_000);
+    simulation(10_000);
     let nodes = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(5000);
     if nodes > 0 {
         rounds(nodes);
@@ -43,6 +48,26 @@ fn decisions(nodes: usize) {
     let slowest = moments.iter().max().unwrap();
     println!("decide, {nodes} nodes in one NodeOp, {} rounds from first claim to idle:", moments.len());
     println!("    first {:.1?}, slowest {slowest:.1?}, idle {:.1?}", moments[0], moments[moments.len() - 1]);
+}
+
+/// A whole rollout in memory, on one core: cordon, drain, command and reboot, 500 nodes at a time.
+fn simulation(nodes: usize) {
+    let begun = "2026-11-21T12:00:00Z".parse().unwrap();
+    let made_up = Fleet::of(Size { nodes, control_planes: 5, zones: 3 }, begun);
+    let drain = json!({"enabled": true, "deleteEmptyDirData": true, "timeoutSeconds": 600});
+    let spec = json!({"command": ["x"], "concurrency": 500, "cordon": true, "drainOptions": drain, "rebootOnSuccess": true});
+    let mut snapshot = Snapshot { now: begun, nodes: made_up.nodes, budgets: made_up.budgets, ..Snapshot::default() };
+    snapshot.nodeops = fleet::fleet(1, spec).nodeops;
+    let start = now();
+    let world = World::new(snapshot, made_up.pods, Model::default(), 1);
+    let (rollout, _) = Rollout::new(world, Settings::default(), Limits::of(nodes), Vec::new()).run(|_| {});
+    let trace = rollout.trace();
+    let taken = start.elapsed();
+    assert!(trace.is_completed() && trace.operations[0].done == nodes, "{:?}", trace.operations);
+    println!(
+        "simulate, {nodes} nodes, concurrency 500, cordon, drain and reboot: {taken:.1?} for {} rounds, {} writes",
+        trace.rounds, trace.writes
+    );
 }
 
 fn median(snapshot: &Snapshot) -> Duration {

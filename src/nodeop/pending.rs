@@ -16,6 +16,8 @@ use crate::snapshot::views::Node;
 
 /// Most nodes that one operation has in flight at a time, whatever its concurrency: each holds uids in the status.
 pub const WAVE: usize = 2000;
+/// The same where nodes reboot: each holds two boot ids as well.
+pub const REBOOTING_WAVE: usize = 1400;
 
 /// What the operations before this one in the round have, or want.
 #[derive(Debug, Default)]
@@ -38,7 +40,8 @@ pub struct Pending<'a> {
 /// Takes nodes in order while slots are free.
 pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>) -> Pending<'a> {
     let in_flight: BTreeSet<&str> = op.in_flight();
-    let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(WAVE).min(WAVE);
+    let wave = if op.spec.reboots() { REBOOTING_WAVE } else { WAVE };
+    let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(wave).min(wave);
     let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
     let mut free = limit.saturating_sub(in_flight.len());
     let mut pending = Pending::default();
