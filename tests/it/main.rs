@@ -32,3 +32,4 @@ mod seeds;
 mod shell;
 mod stuck;
 mod trial;
+mod twins;
