@@ -27,6 +27,7 @@ impl World {
             node.unschedulable = false;
             node.cordon_managers.clear();
             node.resource_version = version;
+            self.opened();
         }
     }
 
