@@ -1,5 +1,6 @@
 //! The real side of a scenario: a corner of the control plane, whose runner's requests go through a proxy.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,12 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::rest::{self, Objects};
-use super::script::{Deed, Fate, Moment, Scenario};
+use super::script::{App, Deed, Fate, Moment, Scenario};
 use super::words::{Seen, Words};
 use crate::harness::proxy::{self, Asked};
 use crate::harness::{Corner, Proxy, kubelet, merge};
 
+const NODEOPS: &str = "/apis/operator.kairos.io/v1alpha1";
 /// So long nothing must have changed.
 const QUIET: Duration = Duration::from_millis(1000);
 /// After so long something is wrong.
@@ -34,7 +36,9 @@ pub struct Real {
     runtime: Runtime,
     orders: Arc<Mutex<Orders>>,
     /// How often a command that hangs is still to be ended with a failure, by node; None: it hangs.
-    failures: Option<std::collections::BTreeMap<String, u32>>,
+    failures: Option<BTreeMap<String, u32>>,
+    /// Whether there is anything to drain.
+    drains: bool,
 }
 
 /// What is to happen in this round, and what has arrived.
@@ -47,25 +51,47 @@ struct Orders {
 impl Real {
     /// A corner with the nodes and the workload of a scenario.
     pub fn new(root: &Corner, name: &str, scenario: &Scenario) -> Self {
-        let corner = root.beside(name);
+        let corner = Corner { name: name.into(), ..same(root) };
         let orders = Arc::new(Mutex::new(Orders::default()));
         let proxy = Proxy::start(&corner, rule(&corner, &orders));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        // What is late has been given up by then.
+        let late = scenario.script.iter().any(|moment| moment.fate == Some(Fate::Late));
         let connect = |kubeconfig| {
-            let connection = Connection { kubeconfig, silence: Some(Duration::from_secs(3)), ..Connection::default() };
+            let silence = late.then_some(Duration::from_secs(3));
+            let connection = Connection { kubeconfig, silence, ..Connection::default() };
             runtime.block_on(Cluster::connect(&connection)).expect("a connection")
         };
         let (cluster, admin) = (connect(Some(proxy.kubeconfig.clone())), connect(corner.plane.admin()));
         let settings = Settings { namespaces: vec![name.into()], ..Settings::default() };
         let failures = (!scenario.failures.is_empty()).then(|| scenario.failures.clone());
-        let real = Self { words: Words::of(name), settings, corner, cluster, admin, proxy, runtime, orders, failures };
+        let drains = !scenario.workload.is_empty();
+        let mut real = Self { words: Words::of(name), settings, corner, cluster, admin, proxy, runtime, orders, failures, drains };
         real.set_up(scenario);
         real
     }
 
-    fn set_up(&self, scenario: &Scenario) {
+    fn set_up(&mut self, scenario: &Scenario) {
+        self.make(scenario);
+        // Only when their pods are there: of several budgets over one pod, the disruption controller counts a single one anew
+        // when the pod changes.
+        let budgets = |(name, app): (&String, &App)| {
+            let each = app.budgets.iter().enumerate();
+            each.map(|(at, most)| self.corner.budget(&format!("{name}-{at}"), name, *most)).collect::<Vec<_>>()
+        };
+        let budgets: Vec<Value> = scenario.workload.iter().flat_map(budgets).collect();
+        if !budgets.is_empty() {
+            self.rest();
+        }
+        for budget in budgets {
+            self.ask(Request::post(format!("/apis/policy/v1/namespaces/{}/poddisruptionbudgets", self.corner.name)), &budget);
+        }
+    }
+
+    fn make(&self, scenario: &Scenario) {
         let corner = &self.corner;
-        let mut items: Vec<Value> = Vec::new();
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": corner.name}});
+        let mut items: Vec<Value> = vec![namespace];
         for (name, machine) in &scenario.nodes {
             let mut node = corner.node(&format!("{}-{name}", corner.name), machine.control_plane);
             merge(&mut node["metadata"]["labels"], json!(machine.labels));
@@ -73,8 +99,6 @@ impl Real {
         }
         for (name, app) in &scenario.workload {
             items.push(corner.deployment(name, app.replicas, json!(app.pod)));
-            let budgets = app.budgets.iter().enumerate();
-            items.extend(budgets.map(|(at, most)| corner.budget(&format!("{name}-{at}"), name, *most)));
         }
         corner.create(&json!({"apiVersion": "v1", "kind": "List", "items": items}));
         for (name, _) in scenario.nodes.iter().filter(|(_, machine)| machine.cordoned) {
@@ -82,17 +106,11 @@ impl Real {
         }
     }
 
-    /// One round, with what happens in it.
-    ///
-    /// # Errors
-    /// When a write at which something was to happen never came.
-    pub fn round(&mut self, moments: &[Moment]) -> Result<Vec<String>, String> {
+    /// One round, with what happens in it: its writes, and what never came to happen.
+    pub fn round(&mut self, moments: &[Moment]) -> (Vec<String>, Vec<Moment>) {
         *lock(&self.orders) = Orders { moments: moments.to_vec(), dead: false };
         let round = self.runtime.block_on(round(&self.cluster, &self.settings, Mode::Live)).expect("a round");
         let left = std::mem::take(&mut *lock(&self.orders)).moments;
-        if !left.is_empty() {
-            return Err(format!("the real side never came to {left:?}"));
-        }
         self.words.meet(&round.snapshot.nodeops);
         let planned = round.plan.decisions.iter().flat_map(|decision| {
             let status = decision.status.clone().map(|status| rounds::simulate::writes::What::Status(Box::new(status)));
@@ -100,7 +118,7 @@ impl Real {
             status.into_iter().chain(actions.map(rounds::simulate::writes::What::Action)).collect::<Vec<_>>()
         });
         let verdicts = round.outcome.actions.iter().map(|outcome| &outcome.verdict);
-        Ok(planned.zip(verdicts).map(|(what, verdict)| self.words.outcome(&self.words.planned(&what), verdict)).collect())
+        (planned.zip(verdicts).map(|(what, verdict)| self.words.outcome(&self.words.planned(&what), verdict)).collect(), left)
     }
 
     /// What somebody does; what was late, and what became of it.
@@ -109,6 +127,10 @@ impl Real {
             Deed::Deliver => {
                 let answers = self.proxy.deliver();
                 answers.iter().map(|code| format!("late: {}", if code.is_success() { "taken" } else { "refused" })).collect()
+            }
+            Deed::Create(op, spec) => {
+                self.create(op, spec);
+                Vec::new()
             }
             deed => {
                 person(&self.corner, deed);
@@ -137,30 +159,44 @@ impl Real {
                 return (seen, lines);
             }
             assert!(begun.elapsed() < LIMIT, "{} finds no rest: {busy:?}", self.corner.name);
-            std::thread::sleep(Duration::from_millis(250));
+            std::thread::sleep(Duration::from_millis(350));
         }
     }
 
     fn objects(&self) -> Objects {
-        let list = |path: String, kind: &str| {
-            let request = Request::get(path).body(Vec::new()).expect("a request");
-            let mut list: Value = self.runtime.block_on(self.admin.fetch(request)).expect("a list");
-            let mut items = match list["items"].take() {
-                Value::Array(items) => items,
-                _ => Vec::new(),
-            };
-            items.iter_mut().for_each(|item| item["kind"] = json!(kind));
-            items
-        };
         let name = &self.corner.name;
+        let list = |group: &str, kind: &str, plural: &str| {
+            let mut list = self.ask(Request::get(format!("{group}/namespaces/{name}/{plural}")), &Value::Null);
+            items(&mut list, kind)
+        };
+        let workload = |group: &str, kind: &str, plural: &str| if self.drains { list(group, kind, plural) } else { Vec::new() };
         Objects {
-            nodes: list(format!("/api/v1/nodes?labelSelector=corner%3D{name}"), "Node"),
-            operations: list(format!("/apis/operator.kairos.io/v1alpha1/namespaces/{name}/nodeops"), "NodeOp"),
-            jobs: list(format!("/apis/batch/v1/namespaces/{name}/jobs"), "Job"),
-            pods: list(format!("/api/v1/namespaces/{name}/pods"), "Pod"),
-            budgets: list(format!("/apis/policy/v1/namespaces/{name}/poddisruptionbudgets"), "PodDisruptionBudget"),
-            deployments: list(format!("/apis/apps/v1/namespaces/{name}/deployments"), "Deployment"),
+            nodes: items(&mut self.ask(Request::get(format!("/api/v1/nodes?labelSelector=corner%3D{name}")), &Value::Null), "Node"),
+            operations: list(NODEOPS, "NodeOp", "nodeops"),
+            jobs: list("/apis/batch/v1", "Job", "jobs"),
+            pods: list("/api/v1", "Pod", "pods"),
+            budgets: workload("/apis/policy/v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+            deployments: workload("/apis/apps/v1", "Deployment", "deployments"),
         }
+    }
+
+    /// The administrator asks for something. In this process: a kubectl for everything would take longer than all the rest.
+    fn ask(&self, request: http::request::Builder, body: &Value) -> Value {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = request.header(http::header::CONTENT_TYPE, "application/json").body(body).expect("a request");
+        self.runtime.block_on(self.admin.fetch(request)).expect("an answer")
+    }
+
+    /// Creates an operation over the corner's nodes.
+    pub fn create(&self, op: &str, spec: &Value) {
+        self.ask(Request::post(format!("{NODEOPS}/namespaces/{}/nodeops", self.corner.name)), &self.corner.nodeop(op, spec.clone()));
+    }
+
+    /// Removes all that the scenario has made.
+    pub fn clear(&self) {
+        let name = &self.corner.name;
+        self.ask(Request::delete(format!("/api/v1/nodes?labelSelector=corner%3D{name}")), &Value::Null);
+        self.ask(Request::delete(format!("/api/v1/namespaces/{name}")), &Value::Null);
     }
 
     /// Plays what kwok does not: the ends of commands that hang until somebody ends them, and reboots. Whether there was any.
@@ -189,12 +225,23 @@ impl Real {
     }
 }
 
+/// The same corner once more.
+fn same(corner: &Corner) -> Corner {
+    Corner { plane: corner.plane, name: corner.name.clone(), user: corner.user.clone(), kubeconfig: corner.kubeconfig.clone() }
+}
+
+/// The items of a list, each with its kind.
+fn items(list: &mut Value, kind: &str) -> Vec<Value> {
+    let Value::Array(mut items) = list["items"].take() else { return Vec::new() };
+    items.iter_mut().for_each(|item| item["kind"] = json!(kind));
+    items
+}
+
 /// What becomes of the runner's writes.
 fn rule(corner: &Corner, orders: &Arc<Mutex<Orders>>) -> impl FnMut(&Asked) -> proxy::Fate + Send + 'static {
     let words = Words::of(&corner.name);
     let orders = orders.clone();
-    let corner =
-        Corner { plane: corner.plane, name: corner.name.clone(), user: corner.user.clone(), kubeconfig: corner.kubeconfig.clone() };
+    let corner = same(corner);
     move |asked| {
         let mut orders = lock(&orders);
         if orders.dead {
