@@ -122,6 +122,10 @@ impl World {
         if *node != before {
             node.resource_version = version;
         }
+        let opened = before.unschedulable && !node.unschedulable;
+        if opened {
+            self.opened();
+        }
         Verdict::Done
     }
 
@@ -137,6 +141,9 @@ impl World {
             node.cordon_managers.clear();
         }
         node.resource_version = version;
+        if take.uncordon {
+            self.opened();
+        }
         Verdict::Done
     }
 

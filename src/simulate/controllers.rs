@@ -137,11 +137,32 @@ impl World {
         self.workload.remove(uid);
     }
 
+    /// The new pod is there at once; where no node takes it, it waits for one.
     fn make_elsewhere(&mut self, pod: &Pod) {
         let now = self.second();
-        let Some(node) = self.place() else { return };
+        let node = self.place().unwrap_or_default();
+        let waits = node.is_empty();
         let uid = self.workload.replace(pod, node, now);
-        self.in_a_while(self.model.ready, Happening::Ready(uid));
+        if !waits {
+            self.in_a_while(self.model.ready, Happening::Ready(uid));
+        }
+    }
+
+    /// A node may take pods again: the scheduler looks at those that wait for one.
+    pub(super) fn opened(&mut self) {
+        if self.workload.on("").next().is_some() {
+            self.soon(Happening::Schedule);
+        }
+    }
+
+    /// The scheduler gives pods that wait to nodes that take them.
+    pub(super) fn schedule(&mut self) {
+        let waiting: Vec<String> = self.workload.on("").map(|pod| pod.uid.clone()).collect();
+        for uid in waiting {
+            let Some(node) = self.place() else { return };
+            self.workload.place(&uid, &node);
+            self.in_a_while(self.model.ready, Happening::Ready(uid));
+        }
     }
 
     /// A node that takes pods; they are taken in turn.

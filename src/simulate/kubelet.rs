@@ -259,6 +259,8 @@ impl World {
         if !ready {
             let pods: Vec<String> = self.workload.on(&name).map(|pod| pod.uid.clone()).collect();
             pods.iter().for_each(|uid| self.workload.unready(uid));
+        } else {
+            self.opened();
         }
     }
 

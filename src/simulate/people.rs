@@ -6,8 +6,8 @@ use super::world::{Happening, World};
 use crate::nodeop::api::NodeOpSpec;
 use crate::snapshot::Meta;
 
-/// The field manager of `kubectl cordon`.
-pub const PERSON: &str = "kubectl-cordon";
+/// The field manager of `kubectl cordon`, which gives itself no name of its own.
+pub const PERSON: &str = "kubectl";
 
 impl World {
     /// `kubectl cordon`: a patch that changes nothing, and so owns nothing, where the node is cordoned already.
@@ -27,6 +27,7 @@ impl World {
             node.unschedulable = false;
             node.cordon_managers.clear();
             node.resource_version = version;
+            self.opened();
         }
     }
 

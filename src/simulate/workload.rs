@@ -155,7 +155,18 @@ impl Workload {
         Some(resident.pod)
     }
 
-    /// The controller of a pod that goes makes another one, on this node.
+    /// The scheduler gives a pod that waited for a node to one.
+    pub fn place(&mut self, uid: &str, node: &str) {
+        let Some(id) = self.by_uid.get(uid).copied() else { return };
+        let Some(resident) = self.pods.get_mut(&id) else { return };
+        if let Some(on) = self.by_node.get_mut(&resident.pod.node) {
+            on.remove(&id);
+        }
+        resident.pod.node = node.to_string();
+        self.by_node.entry(node.to_string()).or_default().insert(id);
+    }
+
+    /// The controller of a pod that goes makes another one, on this node; "" is none yet.
     pub fn replace(&mut self, old: &Pod, node: String, now: Timestamp) -> String {
         let origin =
             self.by_uid.get(&old.uid).and_then(|id| self.pods.get(id)).map_or_else(|| old.path(), |resident| resident.origin.clone());
@@ -259,6 +270,20 @@ mod tests {
         assert_eq!((workload.on("n1").count(), workload.on("n2").count()), (2, 1));
         assert_eq!(workload.evict(&uid, now), Eviction::Blocked("a/b".into()));
         assert_eq!(workload.disturbed, BTreeMap::from([("a/p".to_string(), 1), ("a/q".to_string(), 1)]));
+    }
+
+    #[test]
+    fn a_pod_that_no_node_takes_waits_and_its_budget_with_it() {
+        let mut workload = workload(1);
+        let now = Timestamp::UNIX_EPOCH;
+        workload.evict("uid-p", now);
+        let old = workload.pod("uid-p").cloned().unwrap();
+        let uid = workload.replace(&old, String::new(), now);
+        workload.remove("uid-p");
+        assert_eq!((workload.on("").count(), workload.budgets()[0].allowed), (1, 0));
+        workload.place(&uid, "n2");
+        workload.ready(&uid);
+        assert_eq!((workload.on("").count(), workload.on("n2").count(), workload.budgets()[0].allowed), (0, 1, 1));
     }
 
     #[test]

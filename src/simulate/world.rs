@@ -68,6 +68,8 @@ pub enum Happening {
     RemovePod(String),
     /// The pod garbage collector looks at a pod whose node was deleted.
     Orphan(String),
+    /// The scheduler looks at the pods of the workload that no node could take.
+    Schedule,
     /// A pod of the workload becomes Ready.
     Ready(String),
     /// A pod of the workload that was told to go is gone.
@@ -321,6 +323,7 @@ impl World {
             Happening::StopPod(uid) => self.stop_pod(&uid),
             Happening::TryReboot(uid) => self.try_reboot(&uid),
             Happening::Orphan(uid) => self.orphan(&uid),
+            Happening::Schedule => self.schedule(),
             Happening::RemovePod(uid) => self.drop_pod(&uid),
             Happening::Ready(uid) => self.workload.ready(&uid),
             Happening::Leave(uid) => self.leave(&uid),

@@ -34,3 +34,4 @@ mod simulate;
 mod snapshots;
 mod stuck;
 mod trial;
+mod twins;

@@ -13,7 +13,9 @@ pub fn beside<T>(corner: &Corner, what: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.0.load(Ordering::SeqCst) {
-                corner.list("pods").iter().for_each(|pod| play(corner, pod));
+                corner.list("pods").iter().for_each(|pod| {
+                    play(corner, pod);
+                });
                 std::thread::sleep(Duration::from_millis(200));
             }
         });
@@ -33,9 +35,10 @@ impl Drop for Ends<'_> {
     }
 }
 
-fn play(corner: &Corner, pod: &Value) {
+/// Plays one pod; whether there was something to play.
+pub fn play(corner: &Corner, pod: &Value) -> bool {
     if pod["status"]["phase"] != "Running" || !pod["metadata"]["deletionTimestamp"].is_null() {
-        return;
+        return false;
     }
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
@@ -44,12 +47,14 @@ fn play(corner: &Corner, pod: &Value) {
         Some("reboot") => {
             let approved = pod["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str();
             let now = boot_id(corner, node);
-            if approved == Some(&now) {
-                reboot(corner, node, name, &format!("{now}-again"));
+            if approved != Some(&now) {
+                return false;
             }
+            reboot(corner, node, name, &format!("{now}-again"));
         }
-        _ => {}
+        _ => return false,
     }
+    true
 }
 
 /// Whether the command of a pod has succeeded and nobody has told of it.
@@ -64,18 +69,24 @@ pub fn boot_id(corner: &Corner, node: &str) -> String {
 
 /// The pod tells in which boot its command succeeded, and is over.
 pub fn tell(corner: &Corner, pod: &str, boot_id: &str) {
-    end(corner, pod, "sentinel-creator", boot_id);
+    end(corner, pod, "sentinel-creator", 0, boot_id);
 }
 
 /// The node comes up in another boot, and the pod that has ended the last one finds itself there.
 pub fn reboot(corner: &Corner, node: &str, pod: &str, boot_id: &str) {
     corner.patch_status("node", node, &json!({"nodeInfo": {"bootID": boot_id}}));
-    end(corner, pod, "reboot", "");
+    end(corner, pod, "reboot", 0, "");
 }
 
-fn end(corner: &Corner, pod: &str, container: &str, message: &str) {
-    let ended = json!({"exitCode": 0, "reason": "Completed", "message": message});
+/// The command of a pod ends.
+pub fn finish(corner: &Corner, pod: &str, code: i32) {
+    end(corner, pod, "nodeop", code, "");
+}
+
+fn end(corner: &Corner, pod: &str, container: &str, code: i32, message: &str) {
+    let (phase, reason) = if code == 0 { ("Succeeded", "Completed") } else { ("Failed", "Error") };
+    let ended = json!({"exitCode": code, "reason": reason, "message": message});
     let status =
         json!({"name": container, "image": "rounds", "imageID": "", "ready": false, "restartCount": 0, "state": {"terminated": ended}});
-    corner.patch_status("pod", pod, &json!({"phase": "Succeeded", "containerStatuses": [status]}));
+    corner.patch_status("pod", pod, &json!({"phase": phase, "containerStatuses": [status]}));
 }
