@@ -10,7 +10,7 @@ use rounds::simulate::people::PERSON;
 use rounds::simulate::world::World;
 use rounds::simulate::writes::What;
 use rounds::snapshot::Snapshot;
-use rounds::snapshot::views::Node;
+use rounds::snapshot::views::{Node, Pod};
 
 /// What must never be, and was: a word for the rule and a sentence about what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,8 +133,12 @@ impl Witness {
             let mut flying: BTreeSet<&str> = BTreeSet::new();
             let live = world.seen.jobs.iter().filter(|job| !job.suspended && !job.is_finished());
             flying.extend(live.filter(|job| job.owner.as_ref().is_some_and(|o| o.uid == op.meta.uid)).map(|job| job.node.as_str()));
-            // A preflight pod that is made late, by a write that was long under way, touches nothing and is removed.
-            let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !pod.labels.contains_key("kairos.io/preflight"));
+            // A preflight pod, or a reboot pod that nobody approves, touches nothing. Made late, by a write that was long under
+            // way, it is removed.
+            let idle = |pod: &Pod| {
+                pod.labels.contains_key("kairos.io/preflight") || pod.labels.contains_key("kairos.io/reboot") && pod.approved.is_none()
+            };
+            let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !idle(pod));
             let ours = pods.filter(|pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&op.meta.uid));
             flying.extend(ours.map(|pod| pod.node.as_str()));
             let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
@@ -187,8 +191,7 @@ impl Witness {
     /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
     fn is_busy(&self, world: &World, node: &Node, operation: &str) -> bool {
         let ours = |labels: &BTreeMap<String, String>| labels.get("operator.kairos.io/owner-uid").is_some_and(|uid| uid == operation);
-        let command =
-            |pod: &rounds::snapshot::views::Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
+        let command = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
         let running = world.seen.pods.iter().any(|pod| pod.node == node.name && command(pod) && ours(&pod.labels));
         running && !world.dead.contains(&node.uid) && !self.meddled.contains(&node.name)
     }
