@@ -49,6 +49,20 @@ enum Doing {
     Writes(Writes),
 }
 
+impl Doing {
+    /// What comes next.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Rests => "begins a round",
+            Self::Idle => "rests",
+            Self::Versions(_) => "lists nodes and Jobs",
+            Self::Lists(..) => "lists pods",
+            Self::Pods(..) => "decides",
+            Self::Writes(_) => "writes",
+        }
+    }
+}
+
 struct Play<'a> {
     scenario: &'a Scenario,
     world: World,
@@ -142,6 +156,9 @@ impl<'a> Play<'a> {
     /// A runner's next step: one list, the decision, or one write.
     fn step(&mut self, at: usize) -> Result<(), Violation> {
         let (now, doing) = std::mem::replace(&mut self.runners[at], (self.begun, Doing::Rests));
+        if !matches!(doing, Doing::Idle | Doing::Writes(_)) {
+            self.tell(|| format!("runner {at}: {}", doing.name()));
+        }
         let seen = &self.world.seen;
         let doing = match doing {
             Doing::Rests => {
@@ -155,7 +172,7 @@ impl<'a> Play<'a> {
             Doing::Pods(versions, mut lists) => {
                 lists.nodeops.clone_from(&seen.nodeops);
                 for op in &mut lists.nodeops {
-                    op.meta.moved = versions.get(&op.meta.uid).is_some_and(|version| *version != op.meta.resource_version);
+                    op.meta.moved = versions.get(&op.meta.uid) != Some(&op.meta.resource_version);
                 }
                 let plan = decide(&self.world.complete(*lists), &self.settings);
                 self.figures.rounds += 1;
@@ -245,11 +262,14 @@ impl<'a> Play<'a> {
             }
             quiet = if idle { quiet + 1 } else { 0 };
             let now = self.world.now();
-            let next = self.world.next().unwrap_or(now + SignedDuration::from_secs(500));
-            // With nothing to come, only a limit can run out.
-            let until = if idle { next.max(now + SignedDuration::from_secs(20)) } else { now + SignedDuration::from_secs(2) };
+            let until = match self.world.next() {
+                _ if !idle => seconds(now, 2),
+                Some(next) => next.max(seconds(now, 20)),
+                // With nothing to come, only a limit can run out, and the longest are an hour.
+                None => seconds(now, 600),
+            };
             self.until(until)?;
-            if quiet > 3 && self.world.next().is_none() {
+            if quiet > 8 && self.world.next().is_none() {
                 break;
             }
         }

@@ -41,6 +41,8 @@ pub struct Witness {
     runs: HashMap<(String, i64), i64>,
     /// The largest limit that an operation has had; 0 is none.
     limits: HashMap<String, usize>,
+    /// Nodes, by operation, that were given up and are still held.
+    given_up: BTreeSet<(String, String)>,
     /// When a node was last seen locked.
     locked: HashMap<String, Timestamp>,
     /// Nodes whose lock somebody took off by hand, or whose operation somebody deleted: what then still comes is not ours.
@@ -124,7 +126,7 @@ impl Witness {
     }
 
     /// In flight by what is in the cluster, not by what a status says: live Jobs, pods that have not ended, locks.
-    fn budget(&self, world: &World) -> Result<(), Violation> {
+    fn budget(&mut self, world: &World) -> Result<(), Violation> {
         for op in &world.seen.nodeops {
             let limit = self.limits[&op.meta.uid];
             if limit >= world.seen.nodes.len() {
@@ -144,9 +146,12 @@ impl Witness {
             let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
             flying.extend(locked.map(|node| node.name.as_str()));
             flying.retain(|name| world.seen.nodes.contains_key(*name));
-            // Given up: its pod does not end on a node that is down.
-            let given_up = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
-            flying.retain(|name| !op.status.node_statuses.get(*name).is_some_and(given_up));
+            // Given up: its pod does not end on a node that is down. It stays so when a new run drops the entry that tells it.
+            let failed = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
+            let given_up = |name: &str| op.status.node_statuses.get(name).is_some_and(failed);
+            self.given_up.retain(|(uid, name)| *uid != op.meta.uid || flying.contains(name.as_str()));
+            self.given_up.extend(flying.iter().filter(|name| given_up(name)).map(|name| (op.meta.uid.clone(), (*name).to_string())));
+            flying.retain(|name| !self.given_up.contains(&(op.meta.uid.clone(), (*name).to_string())));
             never(flying.len() > limit, "never more nodes in flight than the budget", || {
                 format!("{} has {flying:?} in flight, its limit is {limit}", op.meta.name)
             })?;
@@ -230,6 +235,12 @@ impl Witness {
             self.released(world, node)?;
         }
         for decision in plan.decisions.iter().filter(|decision| !decision.settled) {
+            // What was deleted in the foreground goes when its pods have, and those of a node that is down stay.
+            let down = |pod: &Pod| world.seen.nodes.get(&pod.node).is_some_and(|node| world.dead.contains(&node.uid));
+            let of = |pod: &Pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&decision.subject.uid);
+            if decision.reason == Reason::Deleting && world.seen.pods.iter().any(|pod| of(pod) && down(pod)) {
+                continue;
+            }
             let said =
                 decision.nodes.values().all(|node| may_wait(node.reason) || node.reason == Reason::Succeeded || !node.message.is_empty());
             let waits = decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason);
