@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use rounds::names::node_manager;
 use rounds::nodeop::api::{NodePhase, NodeStatus};
-use rounds::plan::{Action, Plan};
+use rounds::plan::{Action, NodeApply, Plan};
 use rounds::reason::Reason;
 use rounds::simulate::people::PERSON;
 use rounds::simulate::world::World;
@@ -43,6 +44,8 @@ pub struct Witness {
     limits: HashMap<String, usize>,
     /// Nodes, by operation, that were given up and are still held.
     given_up: BTreeSet<(String, String)>,
+    /// Nodes, by operation, whose lock came without a claim.
+    stray: BTreeSet<(String, String)>,
     /// When a node was last seen locked.
     locked: HashMap<String, Timestamp>,
     /// Nodes whose lock somebody took off by hand, or whose operation somebody deleted: what then still comes is not ours.
@@ -143,12 +146,17 @@ impl Witness {
             let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !idle(pod));
             let ours = pods.filter(|pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&op.meta.uid));
             flying.extend(ours.map(|pod| pod.node.as_str()));
+            // A lock that was long under way, and comes when its claim has been dropped, is taken off again.
+            let stray = |node: &Node| self.stray.contains(&(op.meta.uid.clone(), node.name.clone()));
             let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
+            let locked = locked.filter(|node| !stray(node));
             flying.extend(locked.map(|node| node.name.as_str()));
             flying.retain(|name| world.seen.nodes.contains_key(*name));
             // Given up: its pod does not end on a node that is down. It stays so when a new run drops the entry that tells it.
             let failed = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
-            let given_up = |name: &str| op.status.node_statuses.get(name).is_some_and(failed);
+            let runs = |name: &str| world.seen.jobs.iter().any(|job| job.node == name && !job.suspended && !job.is_finished());
+            let down = |name: &str| world.seen.nodes.get(name).is_some_and(|node| !node.ready) && !runs(name);
+            let given_up = |name: &str| op.status.node_statuses.get(name).map_or_else(|| down(name), failed);
             self.given_up.retain(|(uid, name)| *uid != op.meta.uid || flying.contains(name.as_str()));
             self.given_up.extend(flying.iter().filter(|name| given_up(name)).map(|name| (op.meta.uid.clone(), (*name).to_string())));
             flying.retain(|name| !self.given_up.contains(&(op.meta.uid.clone(), (*name).to_string())));
@@ -175,6 +183,9 @@ impl Witness {
                 )?;
             }
         }
+        if let What::Action(Action::ApplyNode(apply)) = what {
+            self.locked_by(world, apply);
+        }
         if let What::Action(Action::Evict { pod, .. }) = what {
             let node = world.workload.pod(&pod.uid).map(|pod| pod.node.clone()).unwrap_or_default();
             let lately = self.locked.get(&node).is_some_and(|when| world.now().duration_since(*when) < UNDERWAY);
@@ -191,6 +202,17 @@ impl Witness {
             self.status(world, &write.of.uid)?;
         }
         Ok(())
+    }
+
+    /// A node was locked or let go: whether a claim stands behind a lock is known in this moment.
+    fn locked_by(&mut self, world: &World, apply: &NodeApply) {
+        let Some(op) = world.seen.nodeops.iter().find(|op| node_manager(&op.meta.uid) == apply.manager) else { return };
+        let key = (op.meta.uid.clone(), apply.node.name.clone());
+        let claimed = op.status.node_statuses.get(&apply.node.name).is_some_and(|entry| entry.step.is_some());
+        match apply.lock.is_some() && !claimed {
+            true => self.stray.insert(key),
+            false => self.stray.remove(&key),
+        };
     }
 
     /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
