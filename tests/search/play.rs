@@ -16,7 +16,7 @@ use rounds::snapshot::Snapshot;
 use rounds::snapshot::views::{Budget, Node, Owner, Pod};
 
 use crate::scenario::{Deed, Fate, Machine, Scenario, What};
-use crate::witness::{Violation, Witness};
+use crate::witness::{self, Violation, Witness};
 
 /// For so long things go wrong.
 const ROUGH: i64 = 700;
@@ -105,6 +105,7 @@ impl<'a> Play<'a> {
             ready: Spread::around(10_000, 8_000),
             reboot: Spread::around(40_000, 30_000),
             failures: scenario.nodes.iter().filter(|node| node.failures > 0).map(|node| (node.name.clone(), node.failures)).collect(),
+            refusals: scenario.nodes.iter().map(|node| (node.name.clone(), node.refusals)).collect(),
             skips: scenario.nodes.iter().filter(|node| node.skip).map(|node| (node.name.clone(), "nothing to do".to_string())).collect(),
             ..Model::default()
         };
@@ -253,7 +254,7 @@ impl<'a> Play<'a> {
         for _ in 0..CALM {
             let plan = decide(self.world.look(), &self.settings);
             self.figures.rounds += 1;
-            let idle = plan.is_empty();
+            let idle = witness::rests(&self.world, &plan);
             let mut writes = Writes::of(plan);
             while let Some(write) = writes.begin(0) {
                 let verdict = self.write(&write.what)?;
@@ -301,6 +302,8 @@ impl<'a> Play<'a> {
                 world.unlock(node);
             }
             What::Label(node, on) => world.label(node, "pool", on.then_some("a")),
+            What::Cut(node) => world.cut_node(node),
+            What::Mend(node) => world.mend_node(node),
             What::Kill(node) => world.kill_node(node),
             What::Boot(node) => world.boot_node_in(node, SignedDuration::from_secs(1)),
             What::DeleteNode(node) => world.delete_node(node),
@@ -370,12 +373,16 @@ fn node(machine: &Machine, begun: Timestamp) -> Node {
 }
 
 fn pods(machine: &Machine) -> impl Iterator<Item = Pod> {
-    (0..machine.pods).map(|at| Pod {
+    (0..machine.pods + machine.bare).map(|at| Pod {
         namespace: "web".into(),
         name: format!("web-{}-{at}", machine.name),
         uid: format!("web-{}-{at}", machine.name),
         labels: [("app".to_string(), "web".to_string())].into(),
-        owner: Some(Owner { kind: if at == 0 { "ReplicaSet" } else { "StatefulSet" }.into(), name: "web".into(), uid: "web".into() }),
+        owner: (at < machine.pods).then(|| Owner {
+            kind: if at == 0 { "ReplicaSet" } else { "StatefulSet" }.into(),
+            name: "web".into(),
+            uid: "web".into(),
+        }),
         node: machine.name.clone(),
         phase: "Running".into(),
         ready: true,

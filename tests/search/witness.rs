@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use rounds::names::node_manager;
 use rounds::nodeop::api::{NodePhase, NodeStatus};
-use rounds::plan::{Action, NodeApply, Plan};
+use rounds::plan::{Action, NodeApply, NodeReason, Plan};
 use rounds::reason::Reason;
+use rounds::rollout::OnDrainTimeout;
 use rounds::simulate::people::PERSON;
 use rounds::simulate::world::World;
 use rounds::simulate::writes::What;
@@ -244,7 +245,7 @@ impl Witness {
 
     /// All is over: nothing is held that nobody holds, and who waits says why.
     pub fn end(&self, world: &World, plan: &Plan, seen: &Snapshot) -> Result<(), Violation> {
-        never(!plan.is_empty(), "an idle round makes no step", || {
+        never(!rests(world, plan), "an idle round makes no step", || {
             let steps = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions).map(Action::summary);
             let statuses = plan
                 .decisions
@@ -258,14 +259,24 @@ impl Witness {
         }
         for decision in plan.decisions.iter().filter(|decision| !decision.settled) {
             // What was deleted in the foreground goes when its pods have, and those of a node that is down stay.
-            let down = |pod: &Pod| world.seen.nodes.get(&pod.node).is_some_and(|node| world.dead.contains(&node.uid));
+            let down = |pod: &Pod| world.seen.nodes.get(&pod.node).is_some_and(|node| world.is_down(&node.uid));
             let of = |pod: &Pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&decision.subject.uid);
             if decision.reason == Reason::Deleting && world.seen.pods.iter().any(|pod| of(pod) && down(pod)) {
                 continue;
             }
             let said =
                 decision.nodes.values().all(|node| may_wait(node.reason) || node.reason == Reason::Succeeded || !node.message.is_empty());
-            let waits = decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason);
+            // Who does not want a drain to time out waits for pods that do not end, as they do not where the node is down.
+            let patient = world
+                .seen
+                .nodeops
+                .iter()
+                .any(|op| op.meta.uid == decision.subject.uid && op.spec.rollout().on_drain_timeout == Some(OnDrainTimeout::Wait));
+            let drains = |(name, node): (&String, &NodeReason)| {
+                patient && node.reason == Reason::Draining && world.seen.nodes.get(name).is_some_and(|node| world.is_down(&node.uid))
+            };
+            let waits =
+                decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason) || decision.nodes.iter().any(drains);
             never(!said || !waits, "every rollout settles or says why it waits", || {
                 format!("{}: {} {} {:?}", decision.subject, decision.reason.code(), decision.message, decision.nodes)
             })?;
@@ -296,6 +307,17 @@ impl Witness {
         }
         Ok(())
     }
+}
+
+/// Whether a plan changes nothing. An eviction whose answer nobody can foretell, that of a pod which is not Ready, is asked
+/// for in every round.
+pub fn rests(world: &World, plan: &Plan) -> bool {
+    let asks = |action: &Action| match action {
+        Action::Evict { pod, .. } => world.workload.pod(&pod.uid).is_some_and(|pod| !pod.ready && pod.deleted.is_none()),
+        _ => false,
+    };
+    let mut actions = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions);
+    plan.is_empty() || plan.decisions.iter().all(|decision| decision.status.is_none()) && actions.all(asks)
 }
 
 /// Two operations never run on one node at a time.
