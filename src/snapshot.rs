@@ -113,7 +113,7 @@ pub struct Meta {
     pub deleting: bool,
     /// The existing operator's finalizer is on it.
     pub foreign_finalizer: bool,
-    /// Changed between the two looks that a round takes at it: nothing is decided for it in this round.
+    /// Changed, or came, between the two looks that a round takes at it: nothing is decided for it in this round.
     pub moved: bool,
     /// Our annotations, `operator.kairos.io/…` and `build.kairos.io/…`.
     pub annotations: BTreeMap<String, String>,

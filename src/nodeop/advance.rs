@@ -63,17 +63,19 @@ impl<'a> Place<'_, 'a> {
             true => (Reason::NodeReplaced, "another node has come up under this name"),
             false => (Reason::NodeGone, "the node was deleted"),
         };
+        // The one that has its name now has not run anything.
+        let starts_anew = replaced && self.takes_new_nodes() && self.ran_on_successor().is_none();
         match step {
             step if step < NodeStep::Running => self.drop_claim(reason, message),
             NodeStep::Running if replaced => self.cancel(reason, message),
             NodeStep::Running => running::without_node(self, message),
-            NodeStep::Rebooting | NodeStep::Verifying if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
+            NodeStep::Rebooting | NodeStep::Verifying if starts_anew => self.drop_claim(reason, message),
             NodeStep::Rebooting | NodeStep::Verifying => {
                 self.fail(reason, &format!("the command succeeded, but {message} before it was seen to reboot"))
             }
             NodeStep::Cancelling => self.cancelling(),
-            // The result is that of a machine which is no more; the one that has its name now has not run anything.
-            NodeStep::Releasing if replaced && self.takes_new_nodes() => self.drop_claim(reason, message),
+            // The result is that of a machine which is no more.
+            NodeStep::Releasing if starts_anew => self.drop_claim(reason, message),
             _ => self.finish(),
         }
     }
@@ -210,6 +212,9 @@ impl<'a> Place<'_, 'a> {
         }
         let patient = self.op.seconds_since(self.entry.step_since.as_ref()) <= CANCEL_PATIENCE;
         if !patient && !starts_anew && named.is_none_or(|job| job.deleting) {
+            if self.op.run.is_outdated(self.entry) {
+                return self.finish();
+            }
             let message =
                 format!("{}; its pod does not end, so the node stays locked until it does or the node is deleted", self.timeout_message());
             let mut given_up = self.go(NodeStep::Releasing, NodePhase::Failed, Reason::NodeTimeout, &message);

@@ -182,7 +182,14 @@ impl<'a> Operation<'a> {
         let left = |node: &str, entry: &NodeStatus| entry.phase == NodePhase::Failed && self.has_live_pod(node) && !self.has_live_job(node);
         let given_up =
             |node: &str| self.run.entries.get(node).is_some_and(|entry| entry.is_finished() && (in_vain(entry) || left(node, entry)));
-        claims.chain(live.chain(locked).filter(|node| !given_up(node))).collect()
+        claims.chain(live.chain(locked).filter(|node| !given_up(node) && !self.is_left_behind(node))).collect()
+    }
+
+    /// Whether an earlier run has left a pod on a node that is down: it was given up there, and what told so ended with that
+    /// run.
+    fn is_left_behind(&self, node: &str) -> bool {
+        let down = self.snapshot.nodes.get(node).is_some_and(|node| !node.ready);
+        down && !self.run.entries.contains_key(node) && self.has_live_pod(node) && !self.has_live_job(node)
     }
 
     /// The claim that an entry speaks of.

@@ -10,7 +10,7 @@ use super::adopt::REBOOT_CANCELLED;
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::rebooting;
-use super::verdict::clip;
+use super::verdict::{self, clip};
 use crate::mutant::Mutant;
 use crate::plan::{Action, NodeReason, Step};
 use crate::reason::Reason;
@@ -65,6 +65,14 @@ impl<'a> Place<'_, 'a> {
     /// Whether another node has the name of the one that was claimed.
     pub fn is_replaced(&self) -> bool {
         self.op.snapshot.nodes.contains_key(self.name) && self.node().is_none()
+    }
+
+    /// The machine that has the name now, if the claim's command was started there and succeeded: a pod of the Job can
+    /// have been made while the name changed hands. There it has run.
+    pub fn ran_on_successor(&self) -> Option<&'a Node> {
+        let machine = self.op.snapshot.nodes.get(self.name).filter(|_| self.node().is_none())?;
+        let pods = self.op.pods_of(self.entry.job_uid.as_deref().unwrap_or_default(), self.name);
+        machine.created.is_some_and(|since| verdict::succeeded_since(&pods, since)).then_some(machine)
     }
 
     /// Whether a node that came later is taken as well.

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::world::{Backing, Happening, Record, World};
 use crate::names;
-use crate::snapshot::views::{Container, ContainerState, Exit, Node, Pod};
+use crate::snapshot::views::{Container, ContainerState, Exit, Node, Pod, Trouble};
 
 /// Until a container that was told to end has ended.
 const GRACE: SignedDuration = SignedDuration::from_secs(2);
@@ -14,6 +14,19 @@ impl World {
         self.seen.nodes.get(node).is_some_and(|node| !self.dead.contains(&node.uid))
     }
 
+    /// The node, by uid, that would have to hear of this or tell of it, and is cut off: what runs there goes on, and is told
+    /// when it is heard of again.
+    pub(super) fn cut_off(&self, happening: &Happening) -> Option<String> {
+        use Happening::{EndPod, Leave, RemovePod, StartPod, StopPod, TryReboot};
+        let node = match happening {
+            StartPod(uid) | EndPod(uid) | StopPod(uid) | TryReboot(uid) | RemovePod(uid) => &self.pod(uid)?.node,
+            Leave(uid) => &self.workload.pod(uid)?.node,
+            _ => return None,
+        };
+        let uid = &self.seen.nodes.get(node)?.uid;
+        self.cut.contains_key(uid).then(|| uid.clone())
+    }
+
     /// Starts a pod's containers, if the machine is there and nobody has told the pod to go.
     pub(super) fn start_pod(&mut self, uid: &str) {
         let Some(pod) = self.pod(uid).filter(|pod| pod.phase == "Pending" && pod.deleted.is_none() && self.is_alive(&pod.node)) else {
@@ -21,6 +34,10 @@ impl World {
         };
         let labelled = |label: &str| pod.labels.contains_key(label);
         let (preflight, reboot) = (labelled(names::LABEL_PREFLIGHT), labelled(names::LABEL_REBOOT));
+        if self.refuses(uid) {
+            return;
+        }
+        let Some(pod) = self.pod(uid) else { return };
         let (boot, record) = (self.boot_of(&pod.node), self.record(pod, None));
         if let Some(pod) = self.pod_mut(uid) {
             pod.phase = "Running".into();
@@ -37,6 +54,19 @@ impl World {
             (_, true) => self.soon(Happening::TryReboot(uid.to_string())),
             _ => self.in_a_while(self.model.job, Happening::EndPod(uid.to_string())),
         }
+    }
+
+    /// Whether the kubelet does not admit a pod: it fails, and none of its containers is ever started.
+    fn refuses(&mut self, uid: &str) -> bool {
+        let Some(node) = self.pod(uid).map(|pod| pod.node.clone()) else { return false };
+        let Some(left) = self.model.refusals.get_mut(&node).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        let Some(pod) = self.pod_mut(uid) else { return false };
+        pod.phase = "Failed".into();
+        pod.trouble = Some(Trouble { reason: "OutOfpods".into(), message: "Node didn't have enough resource: pods".into() });
+        let pod = pod.clone();
+        self.pod_ended(&pod);
+        true
     }
 
     /// The containers end by themselves, if the machine has not been rebooted since.
@@ -185,6 +215,26 @@ impl World {
         }
     }
 
+    /// The node loses its connection: what runs there goes on, and nobody hears of it.
+    pub fn cut_node(&mut self, name: &str) {
+        let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()).filter(|uid| !self.dead.contains(uid)) else { return };
+        self.cut.entry(uid.clone()).or_default();
+        self.after(Self::silence(), Happening::NotReady(uid));
+    }
+
+    /// It has its connection back: its kubelet tells all at once.
+    pub fn mend_node(&mut self, name: &str) {
+        let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()) else { return };
+        let Some(silent) = self.cut.remove(&uid) else { return };
+        silent.into_iter().for_each(|happening| self.soon(happening));
+        self.soon(Happening::NodeReady(uid));
+    }
+
+    /// Whether nobody hears of a node, by uid: its machine stands still, or is cut off.
+    pub fn is_down(&self, uid: &str) -> bool {
+        self.dead.contains(uid) || self.cut.contains_key(uid)
+    }
+
     /// The machine starts again after this time.
     pub fn boot_node_in(&mut self, name: &str, distance: SignedDuration) {
         let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()) else { return };
@@ -193,7 +243,7 @@ impl World {
 
     /// The node controller has not heard of a kubelet for too long.
     pub(super) fn not_ready(&mut self, uid: &str) {
-        if self.dead.contains(uid) {
+        if self.is_down(uid) {
             self.set_ready(uid, false);
             self.after(Self::tolerated(), Happening::Desert(uid.to_string()));
         }
@@ -206,6 +256,7 @@ impl World {
         node.boot_id = boot;
         let name = node.name.clone();
         self.dead.remove(uid);
+        self.cut.remove(uid);
         self.sentinels.remove(uid);
         self.set_ready(uid, false);
         self.inherit(&name);
@@ -245,7 +296,7 @@ impl World {
 
     /// The kubelet tells that all is well.
     pub(super) fn node_ready(&mut self, uid: &str) {
-        if !self.dead.contains(uid) {
+        if !self.is_down(uid) {
             self.set_ready(uid, true);
         }
     }

@@ -71,6 +71,8 @@ pub struct Model {
     pub controller: Spread,
     /// How often the command fails on a node before it succeeds; `u32::MAX`: always.
     pub failures: BTreeMap<String, u32>,
+    /// How many pods of ours the kubelet of a node does not admit.
+    pub refusals: BTreeMap<String, u32>,
     /// The share of nodes on which the command always fails, from 0 to 1.
     pub fail_rate: f64,
     /// Nodes on which the preflight says that there is nothing to do.
@@ -88,6 +90,7 @@ impl Default for Model {
             reboot: Spread::around(90_000, 20_000),
             controller: Spread::around(200, 100),
             failures: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             fail_rate: 0.0,
             skips: BTreeMap::new(),
         }

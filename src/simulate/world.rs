@@ -29,6 +29,8 @@ pub struct World {
     pub reboots: Vec<(String, String)>,
     /// Nodes, by uid, whose kubelet does nothing any more.
     pub dead: BTreeSet<String>,
+    /// Nodes, by uid, that the apiserver does not hear of, with what their kubelets would have said meanwhile.
+    pub(super) cut: BTreeMap<String, Vec<Happening>>,
     pub(super) dice: fastrand::Rng,
     pub(super) backings: HashMap<String, Backing>,
     /// Machines, by uid of the node, on which a sentinel tells that a command succeeded; a reboot clears them.
@@ -141,6 +143,7 @@ impl World {
             history: Vec::new(),
             reboots: Vec::new(),
             dead: BTreeSet::new(),
+            cut: BTreeMap::new(),
             dice: fastrand::Rng::with_seed(seed),
             backings: HashMap::new(),
             sentinels: BTreeSet::new(),
@@ -316,6 +319,9 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) {
+        if let Some(silent) = self.cut_off(&happening).and_then(|node| self.cut.get_mut(&node)) {
+            return silent.push(happening);
+        }
         match happening {
             Happening::SyncJob(uid) => self.sync_job(&uid),
             Happening::StartPod(uid) => self.start_pod(&uid),

@@ -1,7 +1,8 @@
 //! The fault search: random fleets, resources, edits and faults, on the simulated cluster, by the million.
 //!
-//! `make search SEEDS=20000` plays so many scenarios from SEED on, after those kept in `cases/`; a failing one is shrunk and
-//! printed as a file for that folder. `SHOW=file` plays one and tells everything that happens. `make mutants` proves that each deliberate mistake is found within 10,000.
+//! `make search SEEDS=20000` plays so many scenarios from SEED on, after those kept in `cases/`, until FINDINGS=1 have
+//! failed; a failing one is shrunk and printed as a file for that folder. `SHOW=file` plays one and tells everything that
+//! happens. `make mutants` proves that each deliberate mistake is found within 10,000.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so by panicking")]
 
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let (first, seeds) = (number("SEED", 0), number("SEEDS", 20_000));
     match std::env::var("MUTANTS").ok() {
         Some(names) => mutants(&names, seeds.min(10_000)),
-        None => search(first, seeds),
+        None => search(first, seeds, number("FINDINGS", 1)),
     }
 }
 
@@ -45,7 +46,7 @@ fn show(text: &str) -> ExitCode {
 }
 
 /// Plays the kept cases, and then so many seeds.
-fn search(first: u64, seeds: u64) -> ExitCode {
+fn search(first: u64, seeds: u64, most: u64) -> ExitCode {
     let kept = kept();
     for (name, case) in &kept {
         if let Err(violation) = try_play(case, false) {
@@ -55,22 +56,25 @@ fn search(first: u64, seeds: u64) -> ExitCode {
     }
     println!("{} kept cases ... ok", kept.len());
     let begun = now();
-    let (found, figures) = sweep(first, seeds);
+    let (found, figures) = sweep(first, seeds, most);
     let seconds = begun.elapsed().as_secs_f64();
     println!(
         "{} scenarios in {seconds:.1} s: {} rounds, {} writes while things went wrong, {} commands started",
         figures.0, figures.1.rounds, figures.1.writes, figures.1.starts
     );
-    let Some((seed, violation)) = found else {
+    if found.is_empty() {
         println!("test result: ok. {} passed; 0 failed", kept.len() as u64 + figures.0);
         return ExitCode::SUCCESS;
-    };
-    println!("test seed {seed} ... FAILED: {}: {}", violation.rule, violation.what);
-    let (small, violation) = shrink::shrink(Scenario::of(seed), violation, |scenario| try_play(scenario, false).err());
-    println!("# {}: {}", violation.rule, violation.what);
-    println!("# keep it: tests/search/cases/<what-it-shows>.json");
-    println!("{}", serde_json::to_string(&small).unwrap());
-    println!("test result: FAILED. 1 failed");
+    }
+    let failed = found.len();
+    for (seed, violation) in found {
+        println!("test seed {seed} ... FAILED: {}: {}", violation.rule, violation.what);
+        let (small, violation) = shrink::shrink(Scenario::of(seed), violation, |scenario| try_play(scenario, false).err());
+        println!("# {}: {}", violation.rule, violation.what);
+        println!("# keep it: tests/search/cases/<what-it-shows>.json");
+        println!("{}", serde_json::to_string(&small).unwrap());
+    }
+    println!("test result: FAILED. {failed} failed");
     ExitCode::FAILURE
 }
 
@@ -80,8 +84,8 @@ fn mutants(names: &str, seeds: u64) -> ExitCode {
     let mut survivors = 0;
     for mutant in Mutant::ALL.into_iter().filter(wanted) {
         Mutant::choose(Some(mutant));
-        let (found, _) = sweep(0, seeds);
-        match found {
+        let (found, _) = sweep(0, seeds, 1);
+        match found.first() {
             Some((seed, violation)) => println!("test {mutant:?} ... ok: found by seed {seed}: {}", violation.rule),
             None => {
                 println!("test {mutant:?} ... FAILED: not found by {seeds} seeds");
@@ -93,11 +97,11 @@ fn mutants(names: &str, seeds: u64) -> ExitCode {
     if survivors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Plays seeds on all cores until one fails; the first that did, and figures of all.
-fn sweep(first: u64, seeds: u64) -> (Option<(u64, Violation)>, (u64, Figures)) {
+/// Plays seeds on all cores until so many have failed; those, and figures of all.
+fn sweep(first: u64, seeds: u64, most: u64) -> (Vec<(u64, Violation)>, (u64, Figures)) {
     let (next, stop) = (AtomicU64::new(first), AtomicBool::new(false));
     let (played, rounds, writes, starts) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-    let found: Mutex<Option<(u64, Violation)>> = Mutex::new(None);
+    let found: Mutex<Vec<(u64, Violation)>> = Mutex::default();
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
             scope.spawn(|| {
@@ -114,11 +118,9 @@ fn sweep(first: u64, seeds: u64) -> (Option<(u64, Violation)>, (u64, Figures)) {
                             starts.fetch_add(figures.starts, Ordering::Relaxed);
                         }
                         Err(violation) => {
-                            stop.store(true, Ordering::Relaxed);
                             let mut found = found.lock().unwrap();
-                            if found.as_ref().is_none_or(|(other, _)| seed < *other) {
-                                *found = Some((seed, violation));
-                            }
+                            found.push((seed, violation));
+                            stop.store(found.len() as u64 >= most, Ordering::Relaxed);
                         }
                     }
                 }
@@ -126,7 +128,9 @@ fn sweep(first: u64, seeds: u64) -> (Option<(u64, Violation)>, (u64, Figures)) {
         }
     });
     let figures = Figures { rounds: rounds.into_inner(), writes: writes.into_inner(), starts: starts.into_inner() };
-    (found.into_inner().unwrap(), (played.into_inner(), figures))
+    let mut found = found.into_inner().unwrap();
+    found.sort_by_key(|(seed, _)| *seed);
+    (found, (played.into_inner(), figures))
 }
 
 /// Plays a scenario; a panic is a violation as well.

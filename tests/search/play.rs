@@ -16,7 +16,7 @@ use rounds::snapshot::Snapshot;
 use rounds::snapshot::views::{Budget, Node, Owner, Pod};
 
 use crate::scenario::{Deed, Fate, Machine, Scenario, What};
-use crate::witness::{Violation, Witness};
+use crate::witness::{self, Violation, Witness};
 
 /// For so long things go wrong.
 const ROUGH: i64 = 700;
@@ -47,6 +47,20 @@ enum Doing {
     /// It has seen Pods as well.
     Pods(BTreeMap<String, String>, Box<Snapshot>),
     Writes(Writes),
+}
+
+impl Doing {
+    /// What comes next.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Rests => "begins a round",
+            Self::Idle => "rests",
+            Self::Versions(_) => "lists nodes and Jobs",
+            Self::Lists(..) => "lists pods",
+            Self::Pods(..) => "decides",
+            Self::Writes(_) => "writes",
+        }
+    }
 }
 
 struct Play<'a> {
@@ -91,6 +105,7 @@ impl<'a> Play<'a> {
             ready: Spread::around(10_000, 8_000),
             reboot: Spread::around(40_000, 30_000),
             failures: scenario.nodes.iter().filter(|node| node.failures > 0).map(|node| (node.name.clone(), node.failures)).collect(),
+            refusals: scenario.nodes.iter().map(|node| (node.name.clone(), node.refusals)).collect(),
             skips: scenario.nodes.iter().filter(|node| node.skip).map(|node| (node.name.clone(), "nothing to do".to_string())).collect(),
             ..Model::default()
         };
@@ -142,6 +157,9 @@ impl<'a> Play<'a> {
     /// A runner's next step: one list, the decision, or one write.
     fn step(&mut self, at: usize) -> Result<(), Violation> {
         let (now, doing) = std::mem::replace(&mut self.runners[at], (self.begun, Doing::Rests));
+        if !matches!(doing, Doing::Idle | Doing::Writes(_)) {
+            self.tell(|| format!("runner {at}: {}", doing.name()));
+        }
         let seen = &self.world.seen;
         let doing = match doing {
             Doing::Rests => {
@@ -155,7 +173,7 @@ impl<'a> Play<'a> {
             Doing::Pods(versions, mut lists) => {
                 lists.nodeops.clone_from(&seen.nodeops);
                 for op in &mut lists.nodeops {
-                    op.meta.moved = versions.get(&op.meta.uid).is_some_and(|version| *version != op.meta.resource_version);
+                    op.meta.moved = versions.get(&op.meta.uid) != Some(&op.meta.resource_version);
                 }
                 let plan = decide(&self.world.complete(*lists), &self.settings);
                 self.figures.rounds += 1;
@@ -236,7 +254,7 @@ impl<'a> Play<'a> {
         for _ in 0..CALM {
             let plan = decide(self.world.look(), &self.settings);
             self.figures.rounds += 1;
-            let idle = plan.is_empty();
+            let idle = witness::rests(&self.world, &plan);
             let mut writes = Writes::of(plan);
             while let Some(write) = writes.begin(0) {
                 let verdict = self.write(&write.what)?;
@@ -245,11 +263,14 @@ impl<'a> Play<'a> {
             }
             quiet = if idle { quiet + 1 } else { 0 };
             let now = self.world.now();
-            let next = self.world.next().unwrap_or(now + SignedDuration::from_secs(500));
-            // With nothing to come, only a limit can run out.
-            let until = if idle { next.max(now + SignedDuration::from_secs(20)) } else { now + SignedDuration::from_secs(2) };
+            let until = match self.world.next() {
+                _ if !idle => seconds(now, 2),
+                Some(next) => next.max(seconds(now, 20)),
+                // With nothing to come, only a limit can run out, and the longest are an hour.
+                None => seconds(now, 600),
+            };
             self.until(until)?;
-            if quiet > 3 && self.world.next().is_none() {
+            if quiet > 8 && self.world.next().is_none() {
                 break;
             }
         }
@@ -281,6 +302,8 @@ impl<'a> Play<'a> {
                 world.unlock(node);
             }
             What::Label(node, on) => world.label(node, "pool", on.then_some("a")),
+            What::Cut(node) => world.cut_node(node),
+            What::Mend(node) => world.mend_node(node),
             What::Kill(node) => world.kill_node(node),
             What::Boot(node) => world.boot_node_in(node, SignedDuration::from_secs(1)),
             What::DeleteNode(node) => world.delete_node(node),
@@ -350,12 +373,16 @@ fn node(machine: &Machine, begun: Timestamp) -> Node {
 }
 
 fn pods(machine: &Machine) -> impl Iterator<Item = Pod> {
-    (0..machine.pods).map(|at| Pod {
+    (0..machine.pods + machine.bare).map(|at| Pod {
         namespace: "web".into(),
         name: format!("web-{}-{at}", machine.name),
         uid: format!("web-{}-{at}", machine.name),
         labels: [("app".to_string(), "web".to_string())].into(),
-        owner: Some(Owner { kind: if at == 0 { "ReplicaSet" } else { "StatefulSet" }.into(), name: "web".into(), uid: "web".into() }),
+        owner: (at < machine.pods).then(|| Owner {
+            kind: if at == 0 { "ReplicaSet" } else { "StatefulSet" }.into(),
+            name: "web".into(),
+            uid: "web".into(),
+        }),
         node: machine.name.clone(),
         phase: "Running".into(),
         ready: true,

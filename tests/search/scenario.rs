@@ -45,6 +45,12 @@ pub struct Machine {
     /// How many pods of the workload are on it.
     #[serde(default)]
     pub pods: usize,
+    /// How many of them have no controller, or data of their own: a drain may leave them.
+    #[serde(default)]
+    pub bare: usize,
+    /// How many of our pods the kubelet does not admit.
+    #[serde(default)]
+    pub refusals: u32,
     /// How often a command fails there before it succeeds.
     #[serde(default)]
     pub failures: u32,
@@ -83,6 +89,8 @@ pub enum What {
     Uncordon(String),
     Unlock(String),
     Label(String, bool),
+    Cut(String),
+    Mend(String),
     Kill(String),
     Boot(String),
     DeleteNode(String),
@@ -140,12 +148,17 @@ impl Scenario {
     }
 }
 
+/// Names that begin or end alike: with those of the operations, `op` and `op-n1`, they make the same words.
+const NAMES: [&str; 5] = ["n1", "n10", "n1-0", "0", "n1-n1"];
+
 fn machine(dice: &mut Rng, at: usize) -> Machine {
     Machine {
-        name: format!("n{at}"),
+        name: NAMES[at].into(),
         control_plane: dice.u8(..4) == 0,
         cordoned: dice.u8(..8) == 0,
         pods: dice.usize(0..3),
+        bare: dice.usize(0..6).saturating_sub(4),
+        refusals: dice.u32(0..12).saturating_sub(8),
         failures: if dice.u8(..5) == 0 { dice.u32(1..4) } else { 0 },
         skip: dice.u8(..6) == 0,
     }
@@ -154,10 +167,14 @@ fn machine(dice: &mut Rng, at: usize) -> Machine {
 fn operation(dice: &mut Rng, at: usize) -> Operation {
     let mut spec = json!({"command": ["run", "0"], "concurrency": dice.u8(..4), "backoffLimit": dice.u8(..3)});
     let mut set = |key: &str, value: Value| spec[key] = value;
+    let mut blocks_for_ever = false;
     if dice.bool() {
         set("cordon", json!(true));
         if dice.bool() {
             set("drainOptions", json!({"enabled": true, "timeoutSeconds": dice.u32(20..200), "force": dice.bool()}));
+            if dice.u8(..4) == 0 {
+                blocks_for_ever = true;
+            }
         }
     }
     if dice.u8(..4) == 0 {
@@ -179,22 +196,25 @@ fn operation(dice: &mut Rng, at: usize) -> Operation {
     if dice.u8(..8) == 0 {
         rollout["drainMode"] = json!("Strict");
     }
+    if blocks_for_ever {
+        rollout["onDrainTimeout"] = json!("Wait");
+    }
     if dice.u8(..8) == 0 {
-        rollout["jobTTLSeconds"] = json!(dice.u8(..60));
+        rollout["jobTTLSeconds"] = json!(if dice.bool() { 0 } else { dice.u8(..60) });
     }
     if dice.u8(..3) == 0 {
         rollout["reboot"] = json!({"timeoutSeconds": dice.u32(60..300), "readySeconds": dice.u8(..20), "graceSeconds": 1});
         set("rebootOnSuccess", json!(true));
     }
     set("rollout", rollout);
-    Operation { name: format!("op{at}"), at: if at == 0 { 0 } else { dice.u64(0..60) }, spec }
+    Operation { name: ["op", "op-n1"][at].into(), at: if at == 0 { 0 } else { dice.u64(0..60) }, spec }
 }
 
 fn deed(dice: &mut Rng, nodes: &[Machine], operations: &[Operation]) -> Deed {
     let node = nodes[dice.usize(..nodes.len())].name.clone();
     let op = operations[dice.usize(..operations.len())].name.clone();
     let token = dice.u32(1..9);
-    let what = match dice.u8(..19) {
+    let what = match dice.u8(..22) {
         0 => What::Cordon(node),
         1 => What::Uncordon(node),
         2 => What::Unlock(node),
@@ -216,6 +236,8 @@ fn deed(dice: &mut Rng, nodes: &[Machine], operations: &[Operation]) -> Deed {
                 What::Recreate(op)
             }
         }
+        18 => What::Cut(node),
+        19 | 20 => What::Mend(node),
         _ => What::Jump(dice.i64(-90..90)),
     };
     Deed { at: dice.u64(1..400), what }

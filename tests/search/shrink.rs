@@ -49,6 +49,8 @@ fn candidates(of: &Scenario) -> Vec<Scenario> {
     }
     without(usize::from(of.runners > 1), |less, _| less.runners -= 1);
     without(of.nodes.len(), |less, at| less.nodes[at].pods = 0);
+    without(of.nodes.len(), |less, at| less.nodes[at].bare = 0);
+    without(of.nodes.len(), |less, at| less.nodes[at].refusals = 0);
     without(of.nodes.len(), |less, at| less.nodes[at].failures = 0);
     without(of.nodes.len(), |less, at| (less.nodes[at].skip, less.nodes[at].cordoned) = (false, false));
     for (at, operation) in of.operations.iter().enumerate() {

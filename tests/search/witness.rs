@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use rounds::names::node_manager;
 use rounds::nodeop::api::{NodePhase, NodeStatus};
-use rounds::plan::{Action, Plan};
+use rounds::plan::{Action, NodeApply, NodeReason, Plan};
 use rounds::reason::Reason;
+use rounds::rollout::OnDrainTimeout;
 use rounds::simulate::people::PERSON;
 use rounds::simulate::world::World;
 use rounds::simulate::writes::What;
 use rounds::snapshot::Snapshot;
-use rounds::snapshot::views::Node;
+use rounds::snapshot::views::{Node, Pod};
 
 /// What must never be, and was: a word for the rule and a sentence about what happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,10 @@ pub struct Witness {
     runs: HashMap<(String, i64), i64>,
     /// The largest limit that an operation has had; 0 is none.
     limits: HashMap<String, usize>,
+    /// Nodes, by operation, that were given up and are still held.
+    given_up: BTreeSet<(String, String)>,
+    /// Nodes, by operation, whose lock came without a claim.
+    stray: BTreeSet<(String, String)>,
     /// When a node was last seen locked.
     locked: HashMap<String, Timestamp>,
     /// Nodes whose lock somebody took off by hand, or whose operation somebody deleted: what then still comes is not ours.
@@ -124,7 +130,7 @@ impl Witness {
     }
 
     /// In flight by what is in the cluster, not by what a status says: live Jobs, pods that have not ended, locks.
-    fn budget(&self, world: &World) -> Result<(), Violation> {
+    fn budget(&mut self, world: &World) -> Result<(), Violation> {
         for op in &world.seen.nodeops {
             let limit = self.limits[&op.meta.uid];
             if limit >= world.seen.nodes.len() {
@@ -133,16 +139,28 @@ impl Witness {
             let mut flying: BTreeSet<&str> = BTreeSet::new();
             let live = world.seen.jobs.iter().filter(|job| !job.suspended && !job.is_finished());
             flying.extend(live.filter(|job| job.owner.as_ref().is_some_and(|o| o.uid == op.meta.uid)).map(|job| job.node.as_str()));
-            // A preflight pod that is made late, by a write that was long under way, touches nothing and is removed.
-            let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !pod.labels.contains_key("kairos.io/preflight"));
+            // A preflight pod, or a reboot pod that nobody approves, touches nothing. Made late, by a write that was long under
+            // way, it is removed.
+            let idle = |pod: &Pod| {
+                pod.labels.contains_key("kairos.io/preflight") || pod.labels.contains_key("kairos.io/reboot") && pod.approved.is_none()
+            };
+            let pods = world.seen.pods.iter().filter(|pod| !pod.is_terminal() && !idle(pod));
             let ours = pods.filter(|pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&op.meta.uid));
             flying.extend(ours.map(|pod| pod.node.as_str()));
+            // A lock that was long under way, and comes when its claim has been dropped, is taken off again.
+            let stray = |node: &Node| self.stray.contains(&(op.meta.uid.clone(), node.name.clone()));
             let locked = world.seen.nodes.values().filter(|node| node.lock.as_ref().is_some_and(|lock| lock.uid() == op.meta.uid));
+            let locked = locked.filter(|node| !stray(node));
             flying.extend(locked.map(|node| node.name.as_str()));
             flying.retain(|name| world.seen.nodes.contains_key(*name));
-            // Given up: its pod does not end on a node that is down.
-            let given_up = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
-            flying.retain(|name| !op.status.node_statuses.get(*name).is_some_and(given_up));
+            // Given up: its pod does not end on a node that is down. It stays so when a new run drops the entry that tells it.
+            let failed = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
+            let runs = |name: &str| world.seen.jobs.iter().any(|job| job.node == name && !job.suspended && !job.is_finished());
+            let down = |name: &str| world.seen.nodes.get(name).is_some_and(|node| !node.ready) && !runs(name);
+            let given_up = |name: &str| op.status.node_statuses.get(name).map_or_else(|| down(name), failed);
+            self.given_up.retain(|(uid, name)| *uid != op.meta.uid || flying.contains(name.as_str()));
+            self.given_up.extend(flying.iter().filter(|name| given_up(name)).map(|name| (op.meta.uid.clone(), (*name).to_string())));
+            flying.retain(|name| !self.given_up.contains(&(op.meta.uid.clone(), (*name).to_string())));
             never(flying.len() > limit, "never more nodes in flight than the budget", || {
                 format!("{} has {flying:?} in flight, its limit is {limit}", op.meta.name)
             })?;
@@ -166,6 +184,9 @@ impl Witness {
                 )?;
             }
         }
+        if let What::Action(Action::ApplyNode(apply)) = what {
+            self.locked_by(world, apply);
+        }
         if let What::Action(Action::Evict { pod, .. }) = what {
             let node = world.workload.pod(&pod.uid).map(|pod| pod.node.clone()).unwrap_or_default();
             let lately = self.locked.get(&node).is_some_and(|when| world.now().duration_since(*when) < UNDERWAY);
@@ -184,11 +205,21 @@ impl Witness {
         Ok(())
     }
 
+    /// A node was locked or let go: whether a claim stands behind a lock is known in this moment.
+    fn locked_by(&mut self, world: &World, apply: &NodeApply) {
+        let Some(op) = world.seen.nodeops.iter().find(|op| node_manager(&op.meta.uid) == apply.manager) else { return };
+        let key = (op.meta.uid.clone(), apply.node.name.clone());
+        let claimed = op.status.node_statuses.get(&apply.node.name).is_some_and(|entry| entry.step.is_some());
+        match apply.lock.is_some() && !claimed {
+            true => self.stray.insert(key),
+            false => self.stray.remove(&key),
+        };
+    }
+
     /// Whether a pod of an operation runs its command on a node. A lock that a person took off is not given back by us.
     fn is_busy(&self, world: &World, node: &Node, operation: &str) -> bool {
         let ours = |labels: &BTreeMap<String, String>| labels.get("operator.kairos.io/owner-uid").is_some_and(|uid| uid == operation);
-        let command =
-            |pod: &rounds::snapshot::views::Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
+        let command = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == "Job") && pod.phase == "Running";
         let running = world.seen.pods.iter().any(|pod| pod.node == node.name && command(pod) && ours(&pod.labels));
         running && !world.dead.contains(&node.uid) && !self.meddled.contains(&node.name)
     }
@@ -214,7 +245,7 @@ impl Witness {
 
     /// All is over: nothing is held that nobody holds, and who waits says why.
     pub fn end(&self, world: &World, plan: &Plan, seen: &Snapshot) -> Result<(), Violation> {
-        never(!plan.is_empty(), "an idle round makes no step", || {
+        never(!rests(world, plan), "an idle round makes no step", || {
             let steps = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions).map(Action::summary);
             let statuses = plan
                 .decisions
@@ -227,9 +258,25 @@ impl Witness {
             self.released(world, node)?;
         }
         for decision in plan.decisions.iter().filter(|decision| !decision.settled) {
+            // What was deleted in the foreground goes when its pods have, and those of a node that is down stay.
+            let down = |pod: &Pod| world.seen.nodes.get(&pod.node).is_some_and(|node| world.is_down(&node.uid));
+            let of = |pod: &Pod| pod.labels.get("operator.kairos.io/owner-uid") == Some(&decision.subject.uid);
+            if decision.reason == Reason::Deleting && world.seen.pods.iter().any(|pod| of(pod) && down(pod)) {
+                continue;
+            }
             let said =
                 decision.nodes.values().all(|node| may_wait(node.reason) || node.reason == Reason::Succeeded || !node.message.is_empty());
-            let waits = decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason);
+            // Who does not want a drain to time out waits for pods that do not end, as they do not where the node is down.
+            let patient = world
+                .seen
+                .nodeops
+                .iter()
+                .any(|op| op.meta.uid == decision.subject.uid && op.spec.rollout().on_drain_timeout == Some(OnDrainTimeout::Wait));
+            let drains = |(name, node): (&String, &NodeReason)| {
+                patient && node.reason == Reason::Draining && world.seen.nodes.get(name).is_some_and(|node| world.is_down(&node.uid))
+            };
+            let waits =
+                decision.nodes.values().any(|node| may_wait(node.reason)) || may_wait(decision.reason) || decision.nodes.iter().any(drains);
             never(!said || !waits, "every rollout settles or says why it waits", || {
                 format!("{}: {} {} {:?}", decision.subject, decision.reason.code(), decision.message, decision.nodes)
             })?;
@@ -260,6 +307,17 @@ impl Witness {
         }
         Ok(())
     }
+}
+
+/// Whether a plan changes nothing. An eviction whose answer nobody can foretell, that of a pod which is not Ready, is asked
+/// for in every round.
+pub fn rests(world: &World, plan: &Plan) -> bool {
+    let asks = |action: &Action| match action {
+        Action::Evict { pod, .. } => world.workload.pod(&pod.uid).is_some_and(|pod| !pod.ready && pod.deleted.is_none()),
+        _ => false,
+    };
+    let mut actions = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions);
+    plan.is_empty() || plan.decisions.iter().all(|decision| decision.status.is_none()) && actions.all(asks)
 }
 
 /// Two operations never run on one node at a time.

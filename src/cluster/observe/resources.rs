@@ -1,5 +1,5 @@
-//! Custom resources: listed twice, first their versions and at the end of the round's look in full. One that changed in
-//! between is marked; one that cannot be read does not hide the others.
+//! Custom resources: listed twice, first their versions and at the end of the round's look in full. One that changed or came
+//! in between is marked; one that cannot be read does not hide the others.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,8 @@ where
     for item in read {
         match item {
             Ok(mut resource) => {
-                resource.meta.moved = first.get(&resource.meta.uid).is_some_and(|version| *version != resource.meta.resource_version);
+                // One that was made meanwhile as well: another round may have claimed nodes for it that our lists show as free.
+                resource.meta.moved = first.get(&resource.meta.uid) != Some(&resource.meta.resource_version);
                 found.resources.push(resource);
             }
             Err(unreadable) => found.unreadable.push(*unreadable),

@@ -211,7 +211,7 @@ async fn a_resource_that_changed_between_the_two_looks_is_marked() {
     .await;
     let snapshot = snapshot.unwrap();
     let moved: Vec<_> = snapshot.nodeops.iter().map(|resource| (resource.meta.name.as_str(), resource.meta.moved)).collect();
-    assert_eq!(moved, [("moving", true), ("still", false), ("new", false)]);
+    assert_eq!(moved, [("moving", true), ("still", false), ("new", true)]);
     assert_eq!(snapshot.unreadable[0].what.name, "bad");
 }
 
