@@ -5,6 +5,9 @@ NODES ?= 1000
 # Tests mostly wait for the control plane, so more of them than cores run side by side.
 TEST_THREADS ?= 6
 SECONDS ?= 60
+SEED ?= 0
+SEEDS ?= 20000
+MUTANTS ?=
 
 .PHONY: help
 help: ## list the commands
@@ -21,12 +24,22 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 	scripts/demo.sh target/debug/rounds
 
 .PHONY: test
-test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
+test: servers lint ## everything: format, clippy, the fault search, unit tests, and all tests on a real control plane
+	$(MAKE) --no-print-directory search SEEDS=20000
+	$(MAKE) --no-print-directory mutants MUTANTS=BudgetOffByOne,StartAgain,NoOwnership
 	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 .PHONY: nightly
 nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
 	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+
+.PHONY: search
+search: ## play SEEDS=20000 random scenarios, with faults, on the simulated cluster, from SEED=0 on
+	SEED=$(SEED) SEEDS=$(SEEDS) cargo test --quiet --test search --features mutants
+
+.PHONY: mutants
+mutants: ## prove that the fault search finds deliberate mistakes: all, or MUTANTS=some,of,them
+	MUTANTS=$(MUTANTS) cargo test --quiet --test search --features mutants
 
 .PHONY: fuzz
 fuzz: ## fuzz the manifest loader for SECONDS=60
@@ -35,7 +48,7 @@ fuzz: ## fuzz the manifest loader for SECONDS=60
 .PHONY: lint
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
-	cargo clippy --all-targets --quiet -- -D warnings
+	cargo clippy --all-targets --features mutants --quiet -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
