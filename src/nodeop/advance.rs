@@ -204,13 +204,14 @@ impl<'a> Place<'_, 'a> {
             return advance;
         }
         let live_pod = self.op.has_live_pod(self.name);
-        if starts_anew && !live_pod && named.map_or_else(|| self.job_is_gone(), |job| job.is_finished()) {
+        let patient = self.op.seconds_since(self.entry.step_since.as_ref()) <= CANCEL_PATIENCE;
+        // A pod that does not end, because the machine of that name has gone down as well, holds no slot for ever.
+        if starts_anew && (!live_pod || !patient) && named.map_or_else(|| self.job_is_gone(), |job| job.is_finished()) {
             return self.drop_claim(Reason::NodeReplaced, "another node has come up under this name");
         }
         if !starts_anew && !live_pod && named.is_none() && self.job_is_gone() {
             return self.settle(NodePhase::Failed, Reason::NodeTimeout, &self.timeout_message());
         }
-        let patient = self.op.seconds_since(self.entry.step_since.as_ref()) <= CANCEL_PATIENCE;
         if !patient && !starts_anew && named.is_none_or(|job| job.deleting) {
             if self.op.run.is_outdated(self.entry) {
                 return self.finish();
