@@ -23,12 +23,13 @@ use witness::Violation;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
-    let number = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let told = |name: &str| std::env::var_os(name).and_then(|text| text.into_string().ok());
+    let number = |name: &str, otherwise: u64| told(name).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
     if let Some(file) = std::env::var_os("SHOW") {
         return show(&std::fs::read_to_string(file).expect("a file with a scenario"));
     }
     let (first, seeds) = (number("SEED", 0), number("SEEDS", 20_000));
-    match std::env::var("MUTANTS").ok() {
+    match told("MUTANTS") {
         Some(names) => mutants(&names, seeds.min(10_000)),
         None => search(first, seeds, number("FINDINGS", 1)),
     }
