@@ -48,8 +48,9 @@ impl World {
             "Job" if self.job_named(namespace, name).is_some() => return Verdict::Already,
             "Pod" if self.pod_named(namespace, name).is_some() => return Verdict::Already,
             "Job" | "Pod" => {}
-            // Events are for people.
-            _ => return Verdict::Done,
+            // Events are for people: only whether one is told again matters.
+            _ if self.takes_name(kind, namespace, name) => return Verdict::Done,
+            _ => return Verdict::Already,
         }
         let mut object = object.clone();
         let uid = self.uid(&kind.to_lowercase());

@@ -91,6 +91,16 @@ impl Workload {
         self.budgets.iter().map(|guard| Budget { allowed: allowed(guard), current: true, ..guard.budget.clone() }).collect()
     }
 
+    /// Another `maxUnavailable` for a budget.
+    pub fn limit(&mut self, namespace: &str, name: &str, most: i64) {
+        let named = |guard: &Guard| guard.budget.namespace == namespace && guard.budget.name == name;
+        let Some(at) = self.budgets.iter().position(named) else { return };
+        let pods = self.pods.values().filter(|resident| resident.guards.contains(&at)).count();
+        let guard = &mut self.budgets[at];
+        (guard.budget.max_unavailable, guard.budget.min_available) = (Some(most.to_string()), None);
+        guard.desired = desired(guard, i64::try_from(pods).unwrap_or(i64::MAX));
+    }
+
     /// A pod by uid.
     pub fn pod(&self, uid: &str) -> Option<&Pod> {
         Some(&self.pods.get(self.by_uid.get(uid)?)?.pod)

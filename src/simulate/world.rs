@@ -373,6 +373,11 @@ impl World {
         self.pod(self.names.get(&self::name("Pod", namespace, name))?)
     }
 
+    /// Takes a name for an object of which nothing else is kept; whether it was free.
+    pub(super) fn takes_name(&mut self, kind: &str, namespace: &str, name: &str) -> bool {
+        self.names.insert(self::name(kind, namespace, name), String::new()).is_none()
+    }
+
     pub(super) fn add_job(&mut self, job: Job) {
         self.jobs.insert(job.uid.clone(), self.seen.jobs.len());
         self.names.insert(name("Job", &job.namespace, &job.name), job.uid.clone());

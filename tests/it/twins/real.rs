@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use http::Request;
 use rounds::cluster::Cluster;
 use rounds::cluster::connect::Connection;
+use rounds::outcome::Verdict;
 use rounds::round::{Mode, round};
 use rounds::settings::Settings;
+use rounds::simulate::writes::What;
 use rounds::snapshot::objects;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -46,6 +48,7 @@ pub struct Real {
 struct Orders {
     moments: Vec<Moment>,
     dead: bool,
+    arrived: Vec<String>,
 }
 
 impl Real {
@@ -106,19 +109,30 @@ impl Real {
         }
     }
 
-    /// One round, with what happens in it: its writes, and what never came to happen.
+    /// One round, with what happens in it: its writes, and what never came to happen. The writes must have come in the order
+    /// that the rules promise: the status before the steps, the actions of a step one after the other.
     pub fn round(&mut self, moments: &[Moment]) -> (Vec<String>, Vec<Moment>) {
-        *lock(&self.orders) = Orders { moments: moments.to_vec(), dead: false };
+        *lock(&self.orders) = Orders { moments: moments.to_vec(), ..Orders::default() };
         let round = self.runtime.block_on(round(&self.cluster, &self.settings, Mode::Live)).expect("a round");
-        let left = std::mem::take(&mut *lock(&self.orders)).moments;
+        let orders = std::mem::take(&mut *lock(&self.orders));
         self.words.meet(&round.snapshot.nodeops);
-        let planned = round.plan.decisions.iter().flat_map(|decision| {
-            let status = decision.status.clone().map(|status| rounds::simulate::writes::What::Status(Box::new(status)));
-            let actions = decision.steps.iter().flat_map(|step| step.actions.clone());
-            status.into_iter().chain(actions.map(rounds::simulate::writes::What::Action)).collect::<Vec<_>>()
-        });
-        let verdicts = round.outcome.actions.iter().map(|outcome| &outcome.verdict);
-        (planned.zip(verdicts).map(|(what, verdict)| self.words.outcome(&self.words.planned(&what), verdict)).collect(), left)
+        let mut verdicts = round.outcome.actions.iter().map(|outcome| &outcome.verdict);
+        let mut lines = Vec::new();
+        for decision in &round.plan.decisions {
+            let mut said = |what: &What| {
+                let (words, verdict) = (self.words.planned(what), verdicts.next().expect("an outcome"));
+                lines.push(self.words.outcome(&words, verdict));
+                (*verdict != Verdict::Skipped && words != "create Event").then_some(words)
+            };
+            let status: Vec<String> = decision.status.iter().filter_map(|write| said(&What::Status(Box::new(write.clone())))).collect();
+            for step in &decision.steps {
+                let actions = step.actions.iter().filter_map(|action| said(&What::Action(action.clone())));
+                let chain: Vec<String> = status.iter().cloned().chain(actions).collect();
+                let mut arrived = orders.arrived.iter();
+                assert!(chain.iter().all(|word| arrived.any(|there| there == word)), "{chain:?} in this order, not {:?}", orders.arrived);
+            }
+        }
+        (lines, orders.moments)
     }
 
     /// What somebody does; what was late, and what became of it.
@@ -244,10 +258,12 @@ fn rule(corner: &Corner, orders: &Arc<Mutex<Orders>>) -> impl FnMut(&Asked) -> p
     let corner = same(corner);
     move |asked| {
         let mut orders = lock(&orders);
+        let word = words.asked(asked);
+        orders.arrived.extend(word.clone());
         if orders.dead {
             return proxy::Fate::Drop;
         }
-        let Some(word) = words.asked(asked) else { return proxy::Fate::Pass };
+        let Some(word) = word else { return proxy::Fate::Pass };
         let due = orders.moments.iter().position(|moment| moment.at.as_ref().is_some_and(|at| word.starts_with(at)));
         let Some(moment) = due.map(|at| orders.moments.remove(at)) else { return proxy::Fate::Pass };
         if let Some(deed) = &moment.deed {
@@ -292,6 +308,9 @@ fn person(corner: &Corner, deed: &Deed) {
         Deed::Create(op, spec) => corner.create(&corner.nodeop(op, spec.clone())),
         Deed::Delete(op) => own(&["delete", NODEOP, op, "--wait=false"]),
         Deed::DeleteForeground(op) => own(&["delete", NODEOP, op, "--wait=false", "--cascade=foreground"]),
+        Deed::Limit(budget, most) => {
+            own(&["patch", "pdb", budget, "--type=merge", "-p", &json!({"spec": {"maxUnavailable": most}}).to_string()]);
+        }
         Deed::Pass(seconds) => std::thread::sleep(Duration::from_secs(u64::from(*seconds))),
         Deed::Deliver => {}
     }

@@ -81,8 +81,11 @@ impl Objects {
             let app = text(budget, "/spec/selector/matchLabels/app");
             self.pods.iter().filter(|pod| text(pod, "/metadata/labels/app") == app && is_ready(pod)).count()
         };
-        let counted = |budget: &&Value| budget["status"]["currentHealthy"].as_u64() != u64::try_from(healthy(budget)).ok();
-        let stale = self.budgets.iter().find(counted);
+        let is_stale = |budget: &&Value| {
+            budget["status"]["observedGeneration"] != budget["metadata"]["generation"]
+                || budget["status"]["currentHealthy"].as_u64() != u64::try_from(healthy(budget)).ok()
+        };
+        let stale = self.budgets.iter().find(is_stale);
         short.map(|deployment| said(deployment, "lacks pods")).or_else(|| stale.map(|budget| said(budget, "has not been counted")))
     }
 }

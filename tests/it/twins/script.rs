@@ -101,6 +101,8 @@ pub enum Deed {
     Delete(String),
     /// The same in the foreground: it goes after its children.
     DeleteForeground(String),
+    /// Sets `maxUnavailable` of a disruption budget.
+    Limit(String, i64),
     /// Lets so many seconds pass.
     Pass(u32),
     /// What was late arrives.

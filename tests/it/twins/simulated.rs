@@ -128,6 +128,7 @@ impl Simulated {
             Deed::Create(op, spec) => self.create(op, spec),
             Deed::Delete(op) => world.delete_operation(op, false),
             Deed::DeleteForeground(op) => world.delete_operation(op, true),
+            Deed::Limit(budget, most) => world.workload.limit(&self.corner, budget, *most),
             Deed::Pass(seconds) => {
                 let until = world.now() + SignedDuration::from_secs(i64::from(*seconds));
                 world.run_until(until);
