@@ -5,6 +5,8 @@ NODES ?= 1000
 # Tests mostly wait for the control plane, so more of them than cores run side by side.
 TEST_THREADS ?= 6
 SECONDS ?= 60
+SEEDS ?= 20000
+SEARCH := cargo test --quiet --profile search --test search --features mutants
 
 .PHONY: help
 help: ## list the commands
@@ -16,12 +18,22 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 	scripts/demo.sh target/debug/rounds
 
 .PHONY: test
-test: servers lint ## everything: format, clippy, unit tests, and all tests on a real control plane
+test: servers lint ## everything: format, clippy, unit tests, the fault search, and all tests on a real control plane
+	SEEDS=$(SEEDS) $(SEARCH)
+	MUTANTS=BudgetOffByOne,StartAgain,NoOwnership $(SEARCH)
 	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS)
 
 .PHONY: nightly
 nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
 	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+
+.PHONY: search
+search: ## play SEEDS=20000 random scenarios on the simulated cluster, from SEED=0 on
+	SEEDS=$(SEEDS) $(SEARCH)
+
+.PHONY: mutants
+mutants: ## prove that the search finds each deliberate mistake within 10,000 scenarios
+	MUTANTS= $(SEARCH)
 
 .PHONY: fuzz
 fuzz: ## fuzz the manifest loader for SECONDS=60
@@ -31,6 +43,7 @@ fuzz: ## fuzz the manifest loader for SECONDS=60
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
+	cargo clippy --all-targets --features mutants --quiet -- -D warnings
 	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 

@@ -166,7 +166,8 @@ impl<'a> Play<'a> {
                 Doing::Versions(seen.nodeops.iter().map(|op| (op.meta.uid.clone(), op.meta.resource_version.clone())).collect())
             }
             Doing::Versions(versions) => {
-                let lists = Snapshot { nodes: seen.nodes.clone(), jobs: seen.jobs.clone(), ..Snapshot::default() };
+                let jobs = seen.jobs.iter().filter(|job| !self.world.unlisted.contains(&job.uid)).cloned().collect();
+                let lists = Snapshot { nodes: seen.nodes.clone(), jobs, ..Snapshot::default() };
                 Doing::Lists(versions, Box::new(lists))
             }
             Doing::Lists(versions, lists) => Doing::Pods(versions, Box::new(Snapshot { pods: seen.pods.clone(), ..*lists })),
@@ -312,6 +313,7 @@ impl<'a> Play<'a> {
                 world.join_node(node, [("pool".to_string(), "a".to_string())].into());
             }
             What::DeleteJobs(op, node) => world.delete_jobs(op, node),
+            What::UnlabelJobs(node) => world.unlabel_jobs(node),
             What::Edit(op, version) => world.edit(op, |spec| spec.command = vec!["run".into(), version.to_string()]),
             What::Concurrency(op, limit) => {
                 let now = world.seen.nodeops.iter().find(|there| there.meta.name == *op).and_then(|there| there.spec.concurrency);
