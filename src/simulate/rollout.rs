@@ -229,7 +229,7 @@ impl Rollout {
     }
 
     fn ending(&self, decision: &Decision) -> OperationTrace {
-        let counts = self.world.seen.nodeops.iter().find(|op| op.meta.uid == decision.subject.uid).and_then(|op| op.status.nodes.clone());
+        let counts = self.world.seen.nodeops.iter().find(|op| op.meta.uid == decision.subject.uid).and_then(|op| op.status.nodes);
         let counts = counts.unwrap_or_default();
         let number = |count: i64| usize::try_from(count).unwrap_or_default();
         let name = path(decision);

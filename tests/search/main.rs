@@ -21,6 +21,7 @@ use rounds::mutant::Mutant;
 use scenario::Scenario;
 use witness::Violation;
 
+#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let number = |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
