@@ -111,6 +111,11 @@ impl World {
         jobs.iter().for_each(|uid| self.remove_job(uid));
     }
 
+    /// Takes our label off the Jobs on a node.
+    pub fn unlabel_jobs(&mut self, node: &str) {
+        self.unlisted.extend(self.seen.jobs.iter().filter(|job| job.node == node).map(|job| job.uid.clone()));
+    }
+
     /// The clock of the apiserver that answers from now on is off by so many seconds.
     pub fn jump(&mut self, seconds: i64) {
         self.skew = jiff::SignedDuration::from_secs(seconds);

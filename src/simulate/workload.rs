@@ -251,14 +251,7 @@ mod tests {
     }
 
     fn workload(allowed: i32) -> Workload {
-        let budget = Budget {
-            namespace: "a".into(),
-            name: "b".into(),
-            selector: Some(NodeSelector::default()),
-            allowed,
-            current: true,
-            ..Budget::default()
-        };
+        let budget = Budget { namespace: "a".into(), name: "b".into(), selector: Some(NodeSelector::default()), allowed, current: true };
         Workload::new(vec![pod("p"), pod("q"), pod("r")], vec![budget])
     }
 

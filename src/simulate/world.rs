@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Model, Spread};
 use super::workload::Workload;
+use crate::mutant::Mutant;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::snapshot::views::{Budget, Job, Node, Pod};
 use crate::snapshot::{Reference, Resource, Snapshot, doubts};
@@ -31,6 +32,8 @@ pub struct World {
     pub dead: BTreeSet<String>,
     /// Nodes, by uid, that the apiserver does not hear of, with what their kubelets would have said meanwhile.
     pub(super) cut: BTreeMap<String, Vec<Happening>>,
+    /// Jobs, by uid, that somebody took our label off: no list shows them.
+    pub unlisted: BTreeSet<String>,
     pub(super) dice: fastrand::Rng,
     pub(super) backings: HashMap<String, Backing>,
     /// Machines, by uid of the node, on which a sentinel tells that a command succeeded; a reboot clears them.
@@ -144,6 +147,7 @@ impl World {
             reboots: Vec::new(),
             dead: BTreeSet::new(),
             cut: BTreeMap::new(),
+            unlisted: BTreeSet::new(),
             dice: fastrand::Rng::with_seed(seed),
             backings: HashMap::new(),
             sentinels: BTreeSet::new(),
@@ -267,6 +271,7 @@ impl World {
     /// What a round looks at after it has listed: the pods of draining nodes, the budgets over them, absences, and the Jobs
     /// and nodes that the lists show otherwise than a status says.
     fn looked_again(&self, lists: &Snapshot) -> Snapshot {
+        let trusts = Mutant::TrustLists.lives();
         let mut drains: BTreeMap<String, Vec<Pod>> = BTreeMap::new();
         for node in doubts::draining_nodes(lists) {
             let pods = self.workload.on(&node).chain(self.pods_on(&node)).cloned().collect();
@@ -283,9 +288,9 @@ impl World {
             now: self.told(),
             budgets: if drains.is_empty() { Vec::new() } else { self.workload.budgets() },
             drains,
-            absent: doubts::absences(lists).into_iter().filter(|what| self.is_absent(what)).collect(),
-            jobs: named.chain(unlisted).cloned().collect(),
-            nodes: unheld.collect(),
+            absent: doubts::absences(lists).into_iter().filter(|what| trusts || self.is_absent(what)).collect(),
+            jobs: named.chain(unlisted).filter(|_| !trusts).cloned().collect(),
+            nodes: unheld.filter(|_| !trusts).collect(),
             ..Snapshot::default()
         }
     }

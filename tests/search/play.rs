@@ -95,8 +95,7 @@ impl<'a> Play<'a> {
         let nodes: BTreeMap<String, Node> = scenario.nodes.iter().map(|machine| (machine.name.clone(), node(machine, begun))).collect();
         let pods = scenario.nodes.iter().flat_map(pods).collect();
         let selector = serde_json::from_value::<NodeSelector>(serde_json::json!({"matchLabels": {"app": "web"}})).ok();
-        let budget =
-            Budget { namespace: "web".into(), name: "web".into(), selector, allowed: scenario.budget, current: true, ..Budget::default() };
+        let budget = Budget { namespace: "web".into(), name: "web".into(), selector, allowed: scenario.budget, current: true };
         let snapshot = Snapshot { now: begun, nodes, budgets: vec![budget], ..Snapshot::default() };
         let model = Model {
             job: Spread::around(20_000, 18_000),
@@ -166,7 +165,8 @@ impl<'a> Play<'a> {
                 Doing::Versions(seen.nodeops.iter().map(|op| (op.meta.uid.clone(), op.meta.resource_version.clone())).collect())
             }
             Doing::Versions(versions) => {
-                let lists = Snapshot { nodes: seen.nodes.clone(), jobs: seen.jobs.clone(), ..Snapshot::default() };
+                let jobs = seen.jobs.iter().filter(|job| !self.world.unlisted.contains(&job.uid)).cloned().collect();
+                let lists = Snapshot { nodes: seen.nodes.clone(), jobs, ..Snapshot::default() };
                 Doing::Lists(versions, Box::new(lists))
             }
             Doing::Lists(versions, lists) => Doing::Pods(versions, Box::new(Snapshot { pods: seen.pods.clone(), ..*lists })),
@@ -312,6 +312,7 @@ impl<'a> Play<'a> {
                 world.join_node(node, [("pool".to_string(), "a".to_string())].into());
             }
             What::DeleteJobs(op, node) => world.delete_jobs(op, node),
+            What::UnlabelJobs(node) => world.unlabel_jobs(node),
             What::Edit(op, version) => world.edit(op, |spec| spec.command = vec!["run".into(), version.to_string()]),
             What::Concurrency(op, limit) => {
                 let now = world.seen.nodeops.iter().find(|there| there.meta.name == *op).and_then(|there| there.spec.concurrency);

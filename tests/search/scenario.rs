@@ -96,6 +96,7 @@ pub enum What {
     DeleteNode(String),
     ReplaceNode(String),
     DeleteJobs(String, String),
+    UnlabelJobs(String),
     Edit(String, u32),
     Concurrency(String, i32),
     Rerun(String, u32),
@@ -214,7 +215,7 @@ fn deed(dice: &mut Rng, nodes: &[Machine], operations: &[Operation]) -> Deed {
     let node = nodes[dice.usize(..nodes.len())].name.clone();
     let op = operations[dice.usize(..operations.len())].name.clone();
     let token = dice.u32(1..9);
-    let what = match dice.u8(..22) {
+    let what = match dice.u8(..24) {
         0 => What::Cordon(node),
         1 => What::Uncordon(node),
         2 => What::Unlock(node),
@@ -238,6 +239,7 @@ fn deed(dice: &mut Rng, nodes: &[Machine], operations: &[Operation]) -> Deed {
         }
         18 => What::Cut(node),
         19 | 20 => What::Mend(node),
+        21 | 22 => What::UnlabelJobs(node),
         _ => What::Jump(dice.i64(-90..90)),
     };
     Deed { at: dice.u64(1..400), what }

@@ -228,6 +228,11 @@ impl Witness {
     fn status(&self, world: &World, uid: &str) -> Result<(), Violation> {
         let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.uid == uid) else { return Ok(()) };
         let spec_run = op.status.spec_run.unwrap_or(1);
+        for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.reason.as_deref() == Some(Reason::JobLost.code())) {
+            let job = entry.job_name.as_deref().and_then(|job| world.job_named(&op.meta.namespace, job));
+            let there = entry.phase == NodePhase::Failed && job.is_some_and(|job| !job.suspended && !job.deleting);
+            never(there, "a status tells no lies", || format!("{} has lost its Job on {name}, which is there", op.meta.name))?;
+        }
         for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.is_finished()) {
             let skipped = entry.message.as_deref().is_some_and(|message| message.starts_with("Skipped by preflight"));
             let succeeded = (1..=spec_run).any(|run| self.names.contains(&(uid.to_string(), name.clone(), run)));
