@@ -251,7 +251,14 @@ mod tests {
     }
 
     fn workload(allowed: i32) -> Workload {
-        let budget = Budget { namespace: "a".into(), name: "b".into(), selector: Some(NodeSelector::default()), allowed, current: true };
+        let budget = Budget {
+            namespace: "a".into(),
+            name: "b".into(),
+            selector: Some(NodeSelector::default()),
+            allowed,
+            current: true,
+            ..Budget::default()
+        };
         Workload::new(vec![pod("p"), pod("q"), pod("r")], vec![budget])
     }
 

@@ -21,7 +21,6 @@ use rounds::mutant::Mutant;
 use scenario::Scenario;
 use witness::Violation;
 
-#[expect(clippy::disallowed_methods, reason = "a test has no command line of its own")]
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let told = |name: &str| std::env::var_os(name).and_then(|text| text.into_string().ok());

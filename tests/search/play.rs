@@ -95,7 +95,8 @@ impl<'a> Play<'a> {
         let nodes: BTreeMap<String, Node> = scenario.nodes.iter().map(|machine| (machine.name.clone(), node(machine, begun))).collect();
         let pods = scenario.nodes.iter().flat_map(pods).collect();
         let selector = serde_json::from_value::<NodeSelector>(serde_json::json!({"matchLabels": {"app": "web"}})).ok();
-        let budget = Budget { namespace: "web".into(), name: "web".into(), selector, allowed: scenario.budget, current: true };
+        let budget =
+            Budget { namespace: "web".into(), name: "web".into(), selector, allowed: scenario.budget, current: true, ..Budget::default() };
         let snapshot = Snapshot { now: begun, nodes, budgets: vec![budget], ..Snapshot::default() };
         let model = Model {
             job: Spread::around(20_000, 18_000),
