@@ -60,7 +60,7 @@ fn survives(root: &Corner, name: &str, what: &str, rule: Rule) -> Trial {
     let trial = Trial::new(root, name, what.into());
     let proxy = Proxy::start(&trial.corner, rule);
     // Silence counts as no answer after two seconds, not half a minute.
-    let args = ["run", "--until-settled", "--timeout", "120s", "--request-timeout", "2s"];
+    let args = ["run", "--until-settled", "--timeout", "300s", "--request-timeout", "2s"];
     let printed = trial.corner.through(&proxy).rounds(&args);
     assert_eq!(printed.code, 0, "{what}: {printed:#?}");
     trial.end();

@@ -18,7 +18,7 @@ use script::{Moment, Scenario};
 use simulated::Simulated;
 
 /// Scenarios side by side: each mostly waits for controllers.
-const ABREAST: usize = 20;
+const ABREAST: usize = 10;
 /// More rounds than any scenario needs.
 const MOST: usize = 40;
 
