@@ -65,12 +65,7 @@ impl Live {
     }
 
     fn draw(&mut self, text: &str, drawn: usize) {
-        if self.drawn > 0 {
-            // anstream takes escapes out where colours are not wanted, cursor movements included.
-            use std::io::Write as _;
-            let _ = write!(std::io::stderr(), "\x1b[{}A\x1b[J", self.drawn);
-        }
-        output::talk(text);
+        output::redraw(text, self.drawn);
         self.drawn = drawn;
     }
 }

@@ -39,6 +39,15 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&format!("{}\n", text::harmless_json(&text)))
 }
 
+/// Says something on stderr in the place of the last so many lines.
+pub fn redraw(text: &str, lines: usize) {
+    if lines > 0 {
+        // anstream takes escapes out where colours are not wanted, cursor movements included.
+        let _ = write!(std::io::stderr(), "\x1b[{lines}A\x1b[J");
+    }
+    talk(text);
+}
+
 /// Says something on stderr. That nobody listens is no reason to stop working.
 pub fn talk(text: &str) {
     let mut err = anstream::stderr().lock();

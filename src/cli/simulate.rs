@@ -223,17 +223,11 @@ impl Simulate {
         for frame in 1..=frames {
             let now = trace.begun.checked_add(SignedDuration::from_secs(whole.as_secs() * frame / frames)).unwrap_or(trace.ended);
             let lines = timeline::live(trace, now, columns, rows);
-            // anstream takes escapes out where colours are not wanted, cursor movements included.
-            use std::io::Write as _;
-            if drawn > 0 {
-                let _ = write!(std::io::stderr(), "\x1b[{drawn}A\x1b[J");
-            }
-            output::talk(&format!("{}\n", lines.join("\n")));
+            output::redraw(&format!("{}\n", lines.join("\n")), drawn);
             drawn = lines.len();
             tokio::time::sleep(FRAME).await;
         }
-        use std::io::Write as _;
-        let _ = write!(std::io::stderr(), "\x1b[{drawn}A\x1b[J");
+        output::redraw("", drawn);
     }
 }
 

@@ -9,6 +9,11 @@ use crate::snapshot::views::{Container, ContainerState, Exit, Node, Pod, Trouble
 /// Until a container that was told to end has ended.
 const GRACE: SignedDuration = SignedDuration::from_secs(2);
 
+/// For so long a kubelet may be silent.
+const SILENCE: SignedDuration = SignedDuration::from_secs(40);
+/// For so long the workload tolerates that its node is not Ready.
+const TOLERATED: SignedDuration = SignedDuration::from_secs(300);
+
 impl World {
     fn is_alive(&self, node: &str) -> bool {
         self.seen.nodes.get(node).is_some_and(|node| !self.dead.contains(&node.uid))
@@ -203,7 +208,7 @@ impl World {
         Some(Record { at: self.now(), operation, run, job: uid, node: (pod.node.clone(), machine), exit })
     }
 
-    fn boot_of(&self, node: &str) -> String {
+    pub(super) fn boot_of(&self, node: &str) -> String {
         self.seen.nodes.get(node).map(|node| node.boot_id.clone()).unwrap_or_default()
     }
 
@@ -211,7 +216,7 @@ impl World {
     pub fn kill_node(&mut self, name: &str) {
         let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()) else { return };
         if self.dead.insert(uid.clone()) {
-            self.after(Self::silence(), Happening::NotReady(uid));
+            self.after(SILENCE, Happening::NotReady(uid));
         }
     }
 
@@ -219,7 +224,7 @@ impl World {
     pub fn cut_node(&mut self, name: &str) {
         let Some(uid) = self.seen.nodes.get(name).map(|node| node.uid.clone()).filter(|uid| !self.dead.contains(uid)) else { return };
         self.cut.entry(uid.clone()).or_default();
-        self.after(Self::silence(), Happening::NotReady(uid));
+        self.after(SILENCE, Happening::NotReady(uid));
     }
 
     /// It has its connection back: its kubelet tells all at once.
@@ -245,7 +250,7 @@ impl World {
     pub(super) fn not_ready(&mut self, uid: &str) {
         if self.is_down(uid) {
             self.set_ready(uid, false);
-            self.after(Self::tolerated(), Happening::Desert(uid.to_string()));
+            self.after(TOLERATED, Happening::Desert(uid.to_string()));
         }
     }
 

@@ -12,7 +12,7 @@ use super::model::{Model, Spread};
 use super::workload::Workload;
 use crate::mutant::Mutant;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use crate::snapshot::views::{Budget, Job, Node, Pod};
+use crate::snapshot::views::{Job, Node, Pod};
 use crate::snapshot::{Reference, Resource, Snapshot, doubts};
 
 /// A cluster in memory.
@@ -125,11 +125,6 @@ pub(super) struct Backing {
     pub started: Option<Timestamp>,
 }
 
-/// For so long a kubelet may be silent.
-const SILENCE: SignedDuration = SignedDuration::from_secs(40);
-/// For so long the workload tolerates that its node is not Ready.
-const TOLERATED: SignedDuration = SignedDuration::from_secs(300);
-
 impl World {
     /// A world that looks like a snapshot, with this workload beside it.
     pub fn new(snapshot: Snapshot, workload: Vec<Pod>, model: Model, seed: u64) -> Self {
@@ -202,16 +197,11 @@ impl World {
             self.backings.insert(uid.clone(), Backing { backoff_limit: 6, containers, labels, ..Backing::default() });
             self.soon(Happening::SyncJob(uid));
         }
-        let pods: Vec<(String, bool)> = self.seen.pods.iter().map(|pod| (pod.uid.clone(), pod.phase == "Running")).collect();
-        for (uid, running) in pods {
-            self.backings.insert(uid.clone(), Backing { boot: self.boot_under(&uid), ..Backing::default() });
+        let pods: Vec<_> = self.seen.pods.iter().map(|pod| (pod.uid.clone(), pod.node.clone(), pod.phase == "Running")).collect();
+        for (uid, node, running) in pods {
+            self.backings.insert(uid.clone(), Backing { boot: self.boot_of(&node), ..Backing::default() });
             self.soon(if running { Happening::EndPod(uid) } else { Happening::StartPod(uid) });
         }
-    }
-
-    fn boot_under(&self, pod: &str) -> String {
-        let node = self.pod(pod).and_then(|pod| self.seen.nodes.get(&pod.node));
-        node.map(|node| node.boot_id.clone()).unwrap_or_default()
     }
 
     /// The world's time.
@@ -450,19 +440,6 @@ impl World {
     pub(super) fn add_node(&mut self, node: Node) {
         self.machines.insert(node.uid.clone(), node.name.clone());
         self.seen.nodes.insert(node.name.clone(), node);
-    }
-
-    /// A budget, by how it stands now.
-    pub fn budget(&self, namespace: &str, name: &str) -> Option<Budget> {
-        self.workload.budgets().into_iter().find(|budget| budget.namespace == namespace && budget.name == name)
-    }
-
-    pub(super) const fn silence() -> SignedDuration {
-        SILENCE
-    }
-
-    pub(super) const fn tolerated() -> SignedDuration {
-        TOLERATED
     }
 }
 
