@@ -34,6 +34,16 @@ pub const ANNOTATION_RETRY_FAILED: &str = "operator.kairos.io/retry-failed";
 pub const ANNOTATION_NODE: &str = "operator.kairos.io/node";
 /// See [`ANNOTATION_NODE`].
 pub const ANNOTATION_NODEOP: &str = "operator.kairos.io/nodeop";
+/// Annotation of ours on Nodes: the boot id of the boot that was last looked at by a probe.
+pub const ANNOTATION_PROBED_BOOT: &str = "operator.kairos.io/probed-boot";
+/// Annotation on Kairos nodes: `KAIROS_VERSION` of the release file.
+pub const ANNOTATION_VERSION: &str = "kairos.io/version";
+/// Label on Kairos nodes: `KAIROS_SOFTWARE_VERSION_PREFIX` of the release file.
+pub const LABEL_SOFTWARE_PREFIX: &str = "kairos.io/software-version-prefix";
+/// Label on Kairos nodes: `KAIROS_SOFTWARE_VERSION` of the release file.
+pub const LABEL_SOFTWARE_VERSION: &str = "kairos.io/software-version";
+/// Label on Kairos nodes: active, passive, recovery, livecd or unknown.
+pub const LABEL_BOOT_STATE: &str = "kairos.io/boot-state";
 /// Label of control-plane nodes, any value.
 pub const ROLE_CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 /// The older label of control-plane nodes, any value.

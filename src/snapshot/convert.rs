@@ -52,6 +52,8 @@ pub(crate) fn node(raw: wire::Node) -> Node {
         unschedulable: raw.spec.unschedulable,
         ready: is_true(&raw.status.conditions, "Ready"),
         boot_id: raw.status.node_info.boot_id,
+        probed_boot: annotations.probed_boot,
+        kairos_version: annotations.kairos_version,
         lock: holder(annotations.lock, |fields| fields.metadata.annotations.lock.is_some()),
         cordoned_by: holder(annotations.cordoned_by, |fields| fields.metadata.annotations.cordoned_by.is_some()),
         cordon_managers,

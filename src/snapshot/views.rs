@@ -28,6 +28,10 @@ pub struct Node {
     pub ready: bool,
     /// `status.nodeInfo.bootID`.
     pub boot_id: String,
+    /// The boot id of the boot that a probe last looked at: annotation `operator.kairos.io/probed-boot`.
+    pub probed_boot: Option<String>,
+    /// `KAIROS_VERSION` as the last probe read it: annotation `kairos.io/version`.
+    pub kairos_version: Option<String>,
     /// Who holds the node: annotation `operator.kairos.io/operation`.
     pub lock: Option<Holder>,
     /// Who cordoned the node: annotation `operator.kairos.io/cordoned-by`.

@@ -61,6 +61,8 @@ raw! {
         #[serde(rename = "operator.kairos.io/operation")] lock: Option<String>,
         #[serde(rename = "operator.kairos.io/cordoned-by")] cordoned_by: Option<String>,
         #[serde(rename = "operator.kairos.io/keep-cordoned")] keep_cordoned: Option<String>,
+        #[serde(rename = "operator.kairos.io/probed-boot")] probed_boot: Option<String>,
+        #[serde(rename = "kairos.io/version")] kairos_version: Option<String>,
     }
     NodeSpec { unschedulable: bool, }
     NodeStatus { conditions: Vec<Condition>, node_info: NodeInfo, }

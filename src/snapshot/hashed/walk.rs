@@ -63,6 +63,8 @@ fn node(node: &mut Node, visit: &mut Visit<'_>) {
         unschedulable: _,
         ready: _,
         boot_id,
+        probed_boot,
+        kairos_version,
         lock,
         cordoned_by,
         cordon_managers,
@@ -72,6 +74,9 @@ fn node(node: &mut Node, visit: &mut Visit<'_>) {
     visit(Class::Node, name);
     visit(Uid, uid);
     visit(Uid, boot_id);
+    probed_boot.iter_mut().for_each(|boot| visit(Uid, boot));
+    // As with labels of Kairos' own: the values are hashed, that there is one is not.
+    kairos_version.iter_mut().for_each(|version| visit(Value, version));
     labels(with, visit);
     for Holder { value, manager: by } in [lock, cordoned_by].into_iter().flatten() {
         holder(value, visit);
