@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::{Round, RoundError};
 
-/// After a round that wrote something, the next one follows on its heels; after one that took long, half as long later, for
+/// After a round that wrote something, the next one follows on its heels; after one that took long, as long later, for
 /// the control plane is busy with what was asked of it, and the next round finds more of it done.
 const QUICK: Duration = Duration::from_millis(250);
-const BREATH: Duration = Duration::from_secs(2);
+const BREATH: Duration = Duration::from_secs(3);
 /// The first wait for something in flight.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait for something in flight.
@@ -43,7 +43,7 @@ impl Pace {
         }
         if round.wrote() {
             self.waiting = FIRST;
-            return (took / 2).clamp(QUICK, BREATH).min(self.interval);
+            return took.clamp(QUICK, BREATH).min(self.interval);
         }
         if round.is_in_flight() {
             return self.grow(|pace| &mut pace.waiting, LONGEST.min(self.interval));
@@ -105,7 +105,7 @@ mod tests {
         let blocked = || round(Some(Verdict::Blocked("web".into())), true);
         assert_eq!(millis(&mut pace, &[blocked(), blocked()]), [1000, 2000]);
         assert!(pace.after(&round(Some(Verdict::Throttled("slow".into())), true), Duration::ZERO) >= TROUBLE);
-        for (took, wait) in [(100, 250), (1000, 500), (60_000, 2000)] {
+        for (took, wait) in [(100, 250), (1000, 1000), (60_000, 3000)] {
             assert_eq!(pace.after(&round(Some(Verdict::Done), true), Duration::from_millis(took)).as_millis(), wait);
         }
     }

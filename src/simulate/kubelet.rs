@@ -110,8 +110,12 @@ impl World {
         self.history.extend(self.record(&pod, Some(0)));
     }
 
-    /// The sentinel is on the host, and the boot is told.
+    /// The sentinel is on the host, and the boot is told; or neither.
     fn leave_sentinel(&mut self, uid: &str, pod: &Pod) {
+        if let Some(left) = self.model.untold.get_mut(&pod.node).filter(|left| **left > 0) {
+            *left -= 1;
+            return self.finish(uid, Exit { code: 1, reason: "Error".into(), ..Exit::default() });
+        }
         let boot = self.boot_of(&pod.node);
         self.sentinels.extend(self.seen.nodes.get(&pod.node).map(|node| node.uid.clone()));
         self.finish(uid, Exit { message: boot, ..Exit::default() });

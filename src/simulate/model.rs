@@ -73,6 +73,8 @@ pub struct Model {
     pub failures: BTreeMap<String, u32>,
     /// How many pods of ours the kubelet of a node does not admit.
     pub refusals: BTreeMap<String, u32>,
+    /// How often the container that follows a command cannot tell of which boot the node is.
+    pub untold: BTreeMap<String, u32>,
     /// The share of nodes on which the command always fails, from 0 to 1.
     pub fail_rate: f64,
     /// Nodes on which the preflight says that there is nothing to do.
@@ -91,6 +93,7 @@ impl Default for Model {
             controller: Spread::around(200, 100),
             failures: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            untold: BTreeMap::new(),
             fail_rate: 0.0,
             skips: BTreeMap::new(),
         }

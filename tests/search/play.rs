@@ -105,6 +105,7 @@ impl<'a> Play<'a> {
             ready: Spread::around(10_000, 8_000),
             reboot: Spread::around(40_000, 30_000),
             failures: scenario.nodes.iter().filter(|node| node.failures > 0).map(|node| (node.name.clone(), node.failures)).collect(),
+            untold: scenario.nodes.iter().map(|node| (node.name.clone(), node.untold)).collect(),
             refusals: scenario.nodes.iter().map(|node| (node.name.clone(), node.refusals)).collect(),
             skips: scenario.nodes.iter().filter(|node| node.skip).map(|node| (node.name.clone(), "nothing to do".to_string())).collect(),
             ..Model::default()

@@ -54,6 +54,9 @@ pub struct Machine {
     /// How often a command fails there before it succeeds.
     #[serde(default)]
     pub failures: u32,
+    /// How often what follows a command there cannot tell of which boot the node is.
+    #[serde(default)]
+    pub untold: u32,
     /// The preflight finds nothing to do there.
     #[serde(default)]
     pub skip: bool,
@@ -131,7 +134,7 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut dice = Rng::with_seed(seed);
-        let nodes: Vec<Machine> = (0..dice.usize(1..=5)).map(|at| machine(&mut dice, at)).collect();
+        let mut nodes: Vec<Machine> = (0..dice.usize(1..=5)).map(|at| machine(&mut dice, at)).collect();
         let operations: Vec<Operation> = (0..if dice.u8(..10) < 6 { 1 } else { 2 }).map(|at| operation(&mut dice, at)).collect();
         let rough = dice.u8(..10);
         let mut deeds: Vec<Deed> =
@@ -145,6 +148,8 @@ impl Scenario {
         let fates = (0..fates).map(|_| (dice.usize(0..80), fate(&mut dice))).collect();
         let stalls = (0..dice.usize(0..3)).map(|_| (dice.usize(0..40), dice.u64(1..60))).collect();
         let (runners, budget) = (dice.usize(1..=3), dice.i32(0..3));
+        // Drawn last: what was found by a seed before this was thought of is found by it still.
+        nodes.iter_mut().for_each(|node| node.untold = dice.u32(0..10).saturating_sub(8));
         Self { seed, runners, nodes, budget, operations, deeds, fates, stalls }
     }
 }
@@ -162,6 +167,7 @@ fn machine(dice: &mut Rng, at: usize) -> Machine {
         refusals: dice.u32(0..12).saturating_sub(8),
         failures: if dice.u8(..5) == 0 { dice.u32(1..4) } else { 0 },
         skip: dice.u8(..6) == 0,
+        untold: 0,
     }
 }
 

@@ -51,6 +51,7 @@ fn candidates(of: &Scenario) -> Vec<Scenario> {
     without(of.nodes.len(), |less, at| less.nodes[at].pods = 0);
     without(of.nodes.len(), |less, at| less.nodes[at].bare = 0);
     without(of.nodes.len(), |less, at| less.nodes[at].refusals = 0);
+    without(of.nodes.len(), |less, at| less.nodes[at].untold = 0);
     without(of.nodes.len(), |less, at| less.nodes[at].failures = 0);
     without(of.nodes.len(), |less, at| (less.nodes[at].skip, less.nodes[at].cordoned) = (false, false));
     for (at, operation) in of.operations.iter().enumerate() {
