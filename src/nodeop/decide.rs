@@ -171,8 +171,8 @@ fn conclude<'a>(op: &Operation<'a>, before: &NodeOpStatus, targets: &[&'a Node],
         api_version: API_VERSION.into(),
         of: subject.clone(),
         resource_version: op.meta.resource_version.clone(),
-        before: Document::of(before),
-        status: Document::of(&after),
+        before: Document::of(before.clone()),
+        status: Document::of(after),
     });
     Decision {
         subject,

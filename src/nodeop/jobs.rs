@@ -51,7 +51,7 @@ impl Claim<'_> {
             "kind": "Job",
             "metadata": self.object_meta(&self.job_name(), &labels, &annotations),
             "spec": {
-                "suspend": true,
+                "parallelism": 0,
                 "backoffLimit": self.spec.backoff_limit.unwrap_or(6),
                 // With the default two pods of one Job were seen running at once on one node.
                 "podReplacementPolicy": "Failed",

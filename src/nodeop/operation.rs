@@ -1,8 +1,9 @@
 //! One NodeOp in one round: what the decisions about its nodes read.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
+use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -49,14 +50,14 @@ pub struct Operation<'a> {
 impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
     pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run<'a>) -> Self {
-        let mut jobs: HashMap<&str, Vec<&Job>> = HashMap::new();
+        let mut jobs: HashMap<&str, Vec<&Job>> = HashMap::default();
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
         let all_jobs: Vec<&Job> = snapshot.jobs.iter().filter(owned).collect();
         for job in &all_jobs {
             jobs.entry(&job.node).or_default().push(job);
         }
-        let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::new();
+        let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::default();
         let own_jobs: HashSet<&str> = all_jobs.iter().map(|job| job.uid.as_str()).collect();
         // What the existing operator made does not carry our label.
         let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));

@@ -1,7 +1,8 @@
 //! Which nodes are taken next, and why the others are not.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodePhase, NodeStatus, NodeStep};

@@ -182,6 +182,6 @@ impl<'a> Place<'_, 'a> {
     /// The patch that lets a Job run.
     pub fn unsuspend(&self, job: &Job) -> Step {
         let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
-        self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"suspend": false}}) })
+        self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"parallelism": 1}}) })
     }
 }

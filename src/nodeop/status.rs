@@ -1,8 +1,9 @@
 //! The status of a NodeOp: phase, counts, conditions and one sentence, from its nodes.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use foldhash::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};

@@ -57,8 +57,8 @@ pub fn planned() -> Round {
             api_version: "operator.kairos.io/v1alpha1".into(),
             of: subject,
             resource_version: "7".into(),
-            before: Document::of(&before),
-            status: Document::of(&after),
+            before: Document::of(before.clone()),
+            status: Document::of(after.clone()),
         }),
         steps: vec![Step {
             subject: n2,

@@ -173,7 +173,7 @@ impl World {
             let uid = what.uid.clone();
             self.after(jiff::SignedDuration::from_secs(ttl), Happening::Expire(uid));
         }
-        if patch.pointer("/spec/suspend") == Some(&Value::Bool(false)) {
+        if patch.pointer("/spec/parallelism").and_then(Value::as_i64) == Some(1) {
             let held = self.job_mut(&what.uid).is_some_and(|job| std::mem::replace(&mut job.suspended, false));
             if held {
                 self.soon(Happening::SyncJob(what.uid.clone()));

@@ -8,12 +8,13 @@ use super::trace::{NodeTrace, OperationTrace, Span, State, Trace};
 use super::world::World;
 use super::writes::What;
 use crate::decide::decide;
-use crate::nodeop::api::{NodePhase, NodeStatus, NodeStep};
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
 use crate::nodeop::order;
 use crate::plan::{Action, Decision};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
+use crate::snapshot::Resource;
+use crate::snapshot::views::Node;
 
 /// When a simulation gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,23 +147,26 @@ impl Rollout {
     fn record(&mut self) {
         let now = self.world.now();
         let seen = &self.world.seen;
-        for name in seen.nodes.keys() {
-            let doing = doing(seen, name);
-            let spans = self.spans.entry(name.clone()).or_default();
-            let last = spans.last_mut();
-            match last {
-                Some(last) if last.state == doing.state && last.operation == doing.operation => {
+        let operations: Vec<Running> = seen.nodeops.iter().map(Running::of).collect();
+        for (name, node) in &seen.nodes {
+            let doing = doing(&operations, node);
+            // There are many nodes, and most do what they did.
+            let Some(spans) = self.spans.get_mut(name) else {
+                self.spans.insert(name.clone(), vec![doing.span(self.begun, now)]);
+                continue;
+            };
+            match spans.last_mut() {
+                Some(last) if doing.goes_on(last) => {
                     last.to = now;
-                    last.reason = doing.reason;
-                    if last.message != doing.message {
-                        last.message = doing.message;
-                    }
+                    doing.tell(last);
                 }
-                Some(last) => {
-                    last.to = now;
-                    spans.push(Span { from: now, to: now, ..doing });
+                last => {
+                    let from = last.map_or(self.begun, |last| {
+                        last.to = now;
+                        now
+                    });
+                    spans.push(doing.span(from, now));
                 }
-                None => spans.push(Span { from: self.begun, to: now, ..doing }),
             }
         }
         self.note_windows();
@@ -265,35 +269,77 @@ fn outline(decision: &Decision) -> Decision {
     }
 }
 
-/// What a node does: what the operation says that is on it, else the worst of what the others say.
-fn doing(seen: &Snapshot, name: &str) -> Span {
-    let mut all: Vec<(State, &str, Option<&NodeStatus>)> = Vec::new();
-    for op in &seen.nodeops {
-        match op.status.node_statuses.get(name) {
-            Some(entry) => all.push((state(entry, op.spec.drain().is_some()), &op.meta.name, Some(entry))),
-            None if op.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&seen.nodes[name].labels)) => {
-                all.push((State::Waiting, &op.meta.name, None));
+/// An operation, and what is told of it again and again.
+struct Running<'a> {
+    of: &'a Resource<NodeOpSpec, NodeOpStatus>,
+    path: String,
+    drains: bool,
+}
+
+impl<'a> Running<'a> {
+    fn of(of: &'a Resource<NodeOpSpec, NodeOpStatus>) -> Self {
+        Self { of, path: of.meta.path(), drains: of.spec.drain().is_some() }
+    }
+
+    /// What it says of a node; None if it does not concern it.
+    fn says(&self, node: &Node) -> Option<(State, Option<&'a NodeStatus>)> {
+        match self.of.status.node_statuses.get(&node.name) {
+            Some(entry) => Some((state(entry, self.drains), Some(entry))),
+            None => {
+                let wanted = self.of.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
+                wanted.then_some((State::Waiting, None))
             }
-            None => {}
         }
     }
+}
+
+/// What a node does, and on whose behalf.
+struct Doing<'a> {
+    state: State,
+    operation: Option<&'a str>,
+    entry: Option<&'a NodeStatus>,
+}
+
+/// What a node does: what the operation says that is on it, else the worst of what the others say.
+fn doing<'a>(operations: &'a [Running<'_>], node: &Node) -> Doing<'a> {
     let rank = |state: State| match state {
         State::Preflight | State::Draining | State::Blocked | State::Running | State::Rebooting => 0,
         State::Failed => 1,
         State::Waiting => 2,
         State::Done | State::Skipped => 3,
     };
-    let first = all.into_iter().min_by_key(|(state, _, _)| rank(*state));
-    let (state, operation, entry) = first.unwrap_or((State::Waiting, "", None));
-    let namespace = seen.nodeops.iter().find(|op| op.meta.name == operation).map(|op| op.meta.namespace.as_str()).unwrap_or_default();
-    let reason = entry.and_then(|entry| entry.reason.as_deref());
-    Span {
+    let said = operations.iter().filter_map(|operation| operation.says(node).map(|(state, entry)| (state, operation, entry)));
+    let first = said.min_by_key(|(state, _, _)| rank(*state));
+    first.map_or(Doing { state: State::Waiting, operation: None, entry: None }, |(state, operation, entry)| Doing {
         state,
-        from: seen.now,
-        to: seen.now,
-        operation: (!operation.is_empty()).then(|| format!("{namespace}/{operation}")),
-        reason: reason.and_then(Reason::parse),
-        message: entry.and_then(|entry| entry.message.clone()).unwrap_or_default(),
+        operation: Some(&operation.path),
+        entry,
+    })
+}
+
+impl Doing<'_> {
+    /// Whether a span already tells of this.
+    fn goes_on(&self, span: &Span) -> bool {
+        span.state == self.state && span.operation.as_deref() == self.operation
+    }
+
+    fn span(&self, from: Timestamp, to: Timestamp) -> Span {
+        let operation = self.operation.map(ToString::to_string);
+        let mut span = Span { state: self.state, from, to, operation, reason: None, message: String::new() };
+        self.tell(&mut span);
+        span
+    }
+
+    /// Tells why, in the words of now.
+    fn tell(&self, span: &mut Span) {
+        let code = self.entry.and_then(|entry| entry.reason.as_deref());
+        if code != span.reason.map(Reason::code) {
+            span.reason = code.and_then(Reason::parse);
+        }
+        let message = self.entry.and_then(|entry| entry.message.as_deref()).unwrap_or_default();
+        if message != span.message {
+            message.clone_into(&mut span.message);
+        }
     }
 }
 
@@ -325,7 +371,7 @@ mod tests {
     use super::*;
     use crate::simulate::model::{Model, Spread};
     use crate::snapshot::views::Node;
-    use crate::snapshot::{Meta, Resource};
+    use crate::snapshot::{Meta, Resource, Snapshot};
 
     fn rollout(nodes: usize, spec: serde_json::Value, model: Model) -> Rollout {
         let node = |at: usize| Node { name: format!("n{at:05}"), ready: true, ..Node::default() };

@@ -1,7 +1,8 @@
 //! The pods that people run on the nodes, and the disruption budgets over them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use crate::snapshot::views::{Budget, Pod};

@@ -4,8 +4,9 @@
 //! kubelets are dead, and how often a Job's pods have failed. Nothing in it happens by itself: time moves when
 //! [`World::run_until`] is told so, from one [`Happening`] to the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
+use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::model::{Model, Spread};
@@ -144,7 +145,7 @@ impl World {
             cut: BTreeMap::new(),
             unlisted: BTreeSet::new(),
             dice: fastrand::Rng::with_seed(seed),
-            backings: HashMap::new(),
+            backings: HashMap::default(),
             sentinels: BTreeSet::new(),
             clock,
             agenda: BTreeMap::new(),
@@ -153,9 +154,9 @@ impl World {
             cursor: String::new(),
             jobs: seen.jobs.iter().enumerate().map(|(at, job)| (job.uid.clone(), at)).collect(),
             pods: seen.pods.iter().enumerate().map(|(at, pod)| (pod.uid.clone(), at)).collect(),
-            on: HashMap::new(),
-            names: HashMap::new(),
-            machines: HashMap::new(),
+            on: HashMap::default(),
+            names: HashMap::default(),
+            machines: HashMap::default(),
             seen,
         };
         world.begin();

@@ -1,13 +1,14 @@
 //! What a round has to look at again before it may decide: absences that a decision would rest on, and nodes and Jobs that
 //! the lists show otherwise than a status says. Pure, so that a simulated round looks at the very same things.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::{Reference, Resource, Snapshot};
 use crate::names;
 use crate::nodeop::adopt;
 use crate::nodeop::api::NodeStep;
 use crate::nodeop::jobs::KIND;
+use foldhash::HashSet;
 
 /// The kinds of resources that may hold a node; the value of a lock does not tell which.
 const HOLDERS: [&str; 1] = [KIND];

@@ -80,7 +80,7 @@ raw! {
     ManagedSpec { #[serde(rename = "f:unschedulable")] unschedulable: Option<IgnoredAny>, }
 
     Job { metadata: Metadata, spec: JobSpec, status: JobStatus, }
-    JobSpec { suspend: bool, ttl_seconds_after_finished: Option<i32>, template: JobTemplate, }
+    JobSpec { suspend: bool, parallelism: Option<i32>, ttl_seconds_after_finished: Option<i32>, template: JobTemplate, }
     JobTemplate { spec: JobPodSpec, }
     JobPodSpec { node_name: String, }
     JobStatus { conditions: Vec<Condition>, }

@@ -294,8 +294,8 @@ async fn a_status_is_compared_and_swapped_and_its_steps_wait_for_it() {
         api_version: "operator.kairos.io/v1alpha1".into(),
         of: reference(&op),
         resource_version: version.into(),
-        before: Document::of(&()),
-        status: Document::of(&status),
+        before: Document::of(()),
+        status: Document::of(status),
     };
     let account = |name: &str| json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name, "namespace": world.namespace }, "spec": {} });
     let run = async |write: StatusWrite| {

@@ -27,8 +27,8 @@ fn status() -> StatusWrite {
         api_version: "operator.kairos.io/v1alpha1".into(),
         of: Reference::new("NodeOp", "ns", "op", "u1"),
         resource_version: "42".into(),
-        before: Document::of(&()),
-        status: Document::of(&json!({ "phase": "Running" })),
+        before: Document::of(()),
+        status: Document::of(json!({ "phase": "Running" })),
     }
 }
 
