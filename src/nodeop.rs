@@ -1,7 +1,7 @@
 //! NodeOp: a command on selected nodes.
 //!
-//! The way of one node: status claim → lock and cordon (one apply) → evict → Job, suspended → its uid into the claim →
-//! unsuspend → result into the status → unlock and uncordon (one apply) → retention. Everything here is pure.
+//! The way of one node: status claim → lock and cordon (one apply) → evict → Job, held → its uid into the claim →
+//! start → result into the status → unlock and uncordon (one apply) → retention. Everything here is pure.
 //!
 //! - [`api`]: the resource. [`spec_hash`], [`runs`]: which run of it this is.
 //! - [`adopt`], [`foreign_reboot`]: what the existing operator has recorded, left running, and was about to reboot.

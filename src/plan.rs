@@ -236,8 +236,8 @@ impl Action {
             },
             Self::TakeOver(TakeOver { uncordon: true, .. }) => format!("uncordon {target}, which the existing operator has left cordoned"),
             Self::TakeOver(_) => format!("take the existing operator's mark off {target}"),
-            Self::Patch { patch, .. } => match patch.pointer("/spec/suspend") {
-                Some(Value::Bool(false)) => format!("unsuspend {target}"),
+            Self::Patch { patch, .. } => match patch.pointer("/spec/parallelism") {
+                Some(_) => format!("start {target}"),
                 _ if patch.pointer(&approval()).is_some() => format!("approve the reboot by {target}"),
                 _ => format!("patch {target}"),
             },

@@ -1,7 +1,7 @@
 //! A rollout in memory: the very same decisions and steps as in a cluster, in virtual time.
 //!
 //! - [`world`]: a cluster in memory, and what is going to happen in it. What the apiserver does with each write stands in
-//!   `apiserver`, what controllers and kubelets do in `controllers` and `kubelet`, and [`workload`] holds everybody else's pods.
+//!   `apiserver`, how what a snapshot shows goes on in `begin`, what controllers and kubelets do in `controllers` and `kubelet`, and [`workload`] holds everybody else's pods.
 //! - [`fleet`]: a made-up one, for those who have none at hand.
 //! - [`people`]: what people do to it meanwhile.
 //! - [`rollout`]: rounds over it until nothing is left to do, one [`writes`] after the other.
@@ -9,6 +9,7 @@
 //! - [`trace`]: what a rollout looked like.
 
 mod apiserver;
+mod begin;
 mod controllers;
 pub mod fleet;
 mod kubelet;

@@ -80,5 +80,5 @@ fn is_busy(snapshot: &Snapshot, namespace: &str, uid: &str, node: &str) -> bool 
     let pods = pods.filter(|pod| owned(pod) || pod.labels.get(names::LABEL_OWNER_UID).is_some_and(|owner| owner == uid));
     let jobs = snapshot.jobs.iter().filter(|job| job.node == node && job.namespace == namespace);
     let jobs = jobs.filter(|job| job.owner.as_ref().is_some_and(|owner| owner.uid == uid));
-    pods.into_iter().any(|pod| !pod.is_terminal()) || jobs.into_iter().any(|job| !job.suspended && !job.is_finished())
+    pods.into_iter().any(|pod| !pod.is_terminal()) || jobs.into_iter().any(|job| !job.held && !job.is_finished())
 }

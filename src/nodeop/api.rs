@@ -402,7 +402,7 @@ pub enum NodeStep {
     Locking,
     /// Pods are being evicted.
     Draining,
-    /// The Job is made, suspended, and waits for its uid to be recorded.
+    /// The Job is made, makes no pod yet, and waits for its uid to be recorded.
     Starting,
     /// The Job runs.
     Running,

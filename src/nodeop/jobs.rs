@@ -42,7 +42,8 @@ impl Claim<'_> {
         names::preflight_name(&self.meta.name, &self.meta.uid, &self.node.name, &self.node.uid, self.run)
     }
 
-    /// The Job, suspended: it may only run once its uid stands in the claim.
+    /// The Job, held: it may only run once its uid stands in the claim. `parallelism: 0` holds it as `suspend` would, for a
+    /// third of what that costs the Job controller (docs/scale.md).
     pub fn job(&self, settings: &Settings) -> Value {
         let labels = self.labels();
         let annotations = self.annotations();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_what_people_know_from_the_existing_operator_but_suspended_and_without_a_token() {
+    fn a_job_is_what_people_know_from_the_existing_operator_but_held_and_without_a_token() {
         let job = job(json!({"imagePullSecrets": [{"name": "a"}, {"name": ""}, {"name": "b"}]}));
         let labels = json!({
             "kairos.io/nodeop": "op", "kairos.io/node": "n1",
@@ -223,7 +224,7 @@ mod tests {
         assert!(name.starts_with("op-n1-") && name.len() == 11, "{name}");
         let mut job_spec = job["spec"].clone();
         let pod = job_spec.as_object_mut().unwrap().remove("template").unwrap();
-        assert_eq!(job_spec, json!({"suspend": true, "backoffLimit": 6, "podReplacementPolicy": "Failed"}));
+        assert_eq!(job_spec, json!({"parallelism": 0, "backoffLimit": 6, "podReplacementPolicy": "Failed"}));
         assert_eq!(pod["metadata"]["labels"], labels);
         let expected = json!({
             "nodeName": "n1",

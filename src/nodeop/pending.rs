@@ -115,7 +115,7 @@ fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
         return Some(NodeReason { reason: Reason::OtherJobRunning, message });
     }
     // A Job that a dropped claim has left: a round that is long over may be about to delete it, and must not meet it as ours.
-    if op.jobs_on(&node.name).iter().any(|job| job.suspended && !job.is_finished() && job.run.is_some()) {
+    if op.jobs_on(&node.name).iter().any(|job| job.held && !job.is_finished() && job.run.is_some()) {
         let message = "a Job that never ran is still being removed".into();
         return Some(NodeReason { reason: Reason::WaitingForLastRun, message });
     }

@@ -179,9 +179,13 @@ impl<'a> Place<'_, 'a> {
         self.op.step(self.name, reason, message, action)
     }
 
-    /// The patch that lets a Job run.
-    pub fn unsuspend(&self, job: &Job) -> Step {
+    /// The patch that lets a Job run, whatever holds it.
+    pub fn start(&self, job: &Job) -> Step {
         let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
-        self.step(Reason::Running, "start the command", Action::Patch { what, patch: json!({"spec": {"parallelism": 1}}) })
+        self.step(
+            Reason::Running,
+            "start the command",
+            Action::Patch { what, patch: json!({"spec": {"parallelism": 1, "suspend": false}}) },
+        )
     }
 }

@@ -65,7 +65,7 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
         Some(NodeStep::Locking | NodeStep::Starting) => true,
         _ => entry.job_uid.as_ref() == Some(&job.uid),
     });
-    if job.suspended && !job.is_finished() && !named && job.run.is_some() {
+    if job.held && !job.is_finished() && !named && job.run.is_some() {
         // It has never run and never will. Bound to the resourceVersion: had anybody let it run meanwhile, it stays.
         let delete = Action::Delete { what: what(), resource_version: Some(job.resource_version.clone()), grace_seconds: None };
         return Some(op.step(&job.node, Reason::Superseded, "remove a Job that no status names", delete));
@@ -73,7 +73,7 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
     if !job.is_finished() || named {
         return None;
     }
-    let newer = op.jobs_on(&job.node).iter().any(|other| !other.suspended && (other.created, &other.name) > (job.created, &job.name));
+    let newer = op.jobs_on(&job.node).iter().any(|other| !other.held && (other.created, &other.name) > (job.created, &job.name));
     if newer && job.run.is_some() {
         let delete = Action::Delete { what: what(), resource_version: None, grace_seconds: None };
         return Some(op.step(&job.node, Reason::Superseded, "remove the Job of an earlier run", delete));

@@ -20,15 +20,15 @@ pub fn go_start<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Adv
     advance
 }
 
-/// The Job is made suspended, and adopted: only when its uid stands in the claim may it run.
+/// The Job is made so that it makes no pod, and is adopted: only when its uid stands in the claim may it run.
 pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let op = place.op;
     let name = op.claim(node, place.entry).job_name();
     let job = op.job_named(&name);
     let stranger = job.filter(|job| job.owner.as_ref().is_none_or(|owner| owner.uid != op.meta.uid));
-    let adoptable = |job: &Job| !job.deleting && stranger.is_none() && (node.ready || !job.suspended);
+    let adoptable = |job: &Job| !job.deleting && stranger.is_none() && (node.ready || !job.held);
     // A Job that somebody has let go is awaited whatever else is missing.
-    let unready = job.filter(|job| adoptable(job) && job.suspended).and_then(|_| reboot_pod::unready(place, node));
+    let unready = job.filter(|job| adoptable(job) && job.held).and_then(|_| reboot_pod::unready(place, node));
     match job {
         Some(job) if adoptable(job) && unready.is_none() => {
             let mut advance = place.go(NodeStep::Running, NodePhase::Running, Reason::Running, "Job is running");
@@ -36,7 +36,7 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
                 entry.job_name = Some(job.name.clone());
                 entry.job_uid = Some(job.uid.clone());
             }
-            advance.steps.push(place.unsuspend(job));
+            advance.steps.push(place.start(job));
             advance
         }
         _ if place.timed_out() && unready.is_some() => {
@@ -75,7 +75,7 @@ pub fn refused(place: &Place<'_, '_>, creates: &[Action], otherwise: Reason) -> 
     place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())
 }
 
-/// The Job of the claim, suspended; before it the Pod that is to reboot the node.
+/// The Job of the claim, held; before it the Pod that is to reboot the node.
 pub fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Vec<Action> {
     let (claim, settings) = (place.op.claim(node, place.entry), place.op.settings);
     let reboot = claim.reboots.then(|| claim.reboot_pod(settings));
@@ -84,7 +84,7 @@ pub fn create<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Vec<Action> {
 
 fn make_step<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Step {
     let subject = place.op.node_reference(place.name);
-    Step { subject, reason: Reason::Starting, message: "make the Job, suspended".into(), actions: create(place, node) }
+    Step { subject, reason: Reason::Starting, message: "make the Job, which waits".into(), actions: create(place, node) }
 }
 
 /// The Job may run: what has become of it?
@@ -106,8 +106,8 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
         Verdict::Underway(reason, message) => {
             let message = keep_pull_trouble(place, reason, message);
             let mut advance = place.stay(reason, &message);
-            if job.suspended {
-                advance.steps.push(place.unsuspend(job));
+            if job.held {
+                advance.steps.push(place.start(job));
             }
             advance
         }

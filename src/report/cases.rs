@@ -87,7 +87,7 @@ pub fn planned() -> Round {
     let snapshot = Snapshot {
         now: "2026-11-21T06:00:00Z".parse().unwrap(),
         nodes,
-        jobs: vec![Job { namespace: "default".into(), name: "op-n1-x".into(), uid: "j".into(), suspended: true, ..Job::default() }],
+        jobs: vec![Job { namespace: "default".into(), name: "op-n1-x".into(), uid: "j".into(), held: true, ..Job::default() }],
         nodeops: vec![Resource { meta, spec, status }],
         ..Snapshot::default()
     };

@@ -135,7 +135,7 @@ fn named(object: &Reference, rest: Value) -> Value {
 fn known(snapshot: &Snapshot, what: &Reference, patch: &Value) -> Value {
     let job = snapshot.jobs.iter().find(|job| job.uid == what.uid);
     let seen = match (what.kind.as_str(), job) {
-        ("Job", Some(job)) => json!({"spec": {"suspend": job.suspended, "ttlSecondsAfterFinished": job.ttl_seconds}}),
+        ("Job", Some(job)) => json!({"spec": {"parallelism": i32::from(!job.held), "ttlSecondsAfterFinished": job.ttl_seconds}}),
         _ => Value::Null,
     };
     overlap(patch, &seen)
@@ -229,9 +229,9 @@ mod tests {
     #[test]
     fn a_patch_shows_what_stands_there_now() {
         let job = Reference::new("Job", "default", "op-n1-x", "j");
-        let round = with(Action::Patch { what: job.clone(), patch: json!({"spec": {"suspend": false}}) });
+        let round = with(Action::Patch { what: job.clone(), patch: json!({"spec": {"parallelism": 1}}) });
         let patches = json_patches(&round.snapshot, &round.plan);
-        assert_eq!(patches["objects"][0]["patch"], json!([{"op": "replace", "path": "/spec/suspend", "value": false}]));
+        assert_eq!(patches["objects"][0]["patch"], json!([{"op": "replace", "path": "/spec/parallelism", "value": 1}]));
         let round = with(Action::Patch { what: job, patch: json!({"spec": {"ttlSecondsAfterFinished": 60}}) });
         let patches = json_patches(&round.snapshot, &round.plan);
         assert_eq!(patches["objects"][0]["patch"], json!([{"op": "add", "path": "/spec/ttlSecondsAfterFinished", "value": 60}]));

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::begin::Backing;
 use super::workload::Eviction;
-use super::world::{Backing, Happening, World};
+use super::world::{Happening, World};
 use crate::names;
 use crate::outcome::Verdict;
 use crate::plan::{Action, NodeApply, StatusWrite, TakeOver};
@@ -57,10 +58,9 @@ impl World {
         object["metadata"]["uid"] = json!(uid);
         object["metadata"]["resourceVersion"] = json!(self.version());
         object["metadata"]["creationTimestamp"] = json!(self.second());
-        let mut backing = Backing { backoff_limit: object["spec"]["backoffLimit"].as_i64().unwrap_or(6), ..Backing::default() };
+        let mut backing = Backing::default();
         if kind == "Job" {
-            backing.containers = containers(&object["spec"]["template"]["spec"]);
-            backing.labels = serde_json::from_value(object["spec"]["template"]["metadata"]["labels"].take()).unwrap_or_default();
+            backing = Backing::of(&mut object);
             match objects::job(object) {
                 Ok(job) => self.add_job(job),
                 Err(error) => return Verdict::Failed(error),
@@ -174,7 +174,7 @@ impl World {
             self.after(jiff::SignedDuration::from_secs(ttl), Happening::Expire(uid));
         }
         if patch.pointer("/spec/parallelism").and_then(Value::as_i64) == Some(1) {
-            let held = self.job_mut(&what.uid).is_some_and(|job| std::mem::replace(&mut job.suspended, false));
+            let held = self.job_mut(&what.uid).is_some_and(|job| std::mem::replace(&mut job.held, false));
             if held {
                 self.soon(Happening::SyncJob(what.uid.clone()));
             }
@@ -240,15 +240,4 @@ fn settle(held: &mut Option<Holder>, wanted: &Option<String>, manager: &str) {
         None if held.as_ref().is_some_and(|held| held.manager == manager) => *held = None,
         None => {}
     }
-}
-
-/// The containers of a pod, init containers first.
-fn containers(spec: &Value) -> Vec<(String, bool)> {
-    let named = |field: &str, init: bool| {
-        let list = spec[field].as_array().cloned().unwrap_or_default();
-        list.into_iter().map(move |container| (container["name"].as_str().unwrap_or_default().to_string(), init)).collect::<Vec<_>>()
-    };
-    let mut all = named("initContainers", true);
-    all.extend(named("containers", false));
-    all
 }

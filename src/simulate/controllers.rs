@@ -20,7 +20,7 @@ fn is_failure(state: &ContainerState) -> bool {
 impl World {
     /// The Job controller: at most one pod at a time, and no more failures than allowed.
     pub(super) fn sync_job(&mut self, uid: &str) {
-        let Some(job) = self.job(uid).filter(|job| !job.suspended && !job.deleting && !job.is_finished()).cloned() else { return };
+        let Some(job) = self.job(uid).filter(|job| !job.held && !job.deleting && !job.is_finished()).cloned() else { return };
         let own = |pod: &&Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == uid);
         let pods: Vec<&Pod> = self.pods_on(&job.node).filter(own).collect();
         let succeeded = pods.iter().any(|pod| pod.phase == "Succeeded");
@@ -61,7 +61,7 @@ impl World {
             ..Pod::default()
         };
         self.add_pod(pod);
-        self.backings.insert(uid.clone(), super::world::Backing::default());
+        self.backings.insert(uid.clone(), super::begin::Backing::default());
         self.in_a_while(self.model.start, Happening::StartPod(uid));
     }
 

@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 
-use super::world::{Backing, Happening, Record, World};
+use super::begin::Backing;
+use super::world::{Happening, Record, World};
 use crate::names;
 use crate::snapshot::views::{Container, ContainerState, Exit, Node, Pod, Trouble};
 

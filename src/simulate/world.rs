@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
+use super::begin::Backing;
 use super::model::{Model, Spread};
 use super::workload::Workload;
 use crate::mutant::Mutant;
@@ -111,21 +112,6 @@ pub struct Record {
     pub exit: Option<i32>,
 }
 
-/// What nobody sees of a Job or one of our pods.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Backing {
-    /// Of a Job: `backoffLimit`, and how many of its pods have failed.
-    pub backoff_limit: i64,
-    pub failures: i64,
-    /// Of a Job: the containers of its pods, init containers first.
-    pub containers: Vec<(String, bool)>,
-    pub labels: BTreeMap<String, String>,
-    /// Of a pod: the boot of its node in which its containers were started.
-    pub boot: String,
-    /// When they were.
-    pub started: Option<Timestamp>,
-}
-
 impl World {
     /// A world that looks like a snapshot, with this workload beside it.
     pub fn new(snapshot: Snapshot, workload: Vec<Pod>, model: Model, seed: u64) -> Self {
@@ -191,18 +177,7 @@ impl World {
         for name in names.into_iter().take(share.round() as usize) {
             self.model.failures.insert(name, u32::MAX);
         }
-        let jobs: Vec<String> = self.seen.jobs.iter().map(|job| job.uid.clone()).collect();
-        for uid in jobs {
-            let containers = vec![(crate::names::CONTAINER_NODEOP.to_string(), false)];
-            let labels = [(crate::names::LABEL_NODEOP.to_string(), String::new())].into();
-            self.backings.insert(uid.clone(), Backing { backoff_limit: 6, containers, labels, ..Backing::default() });
-            self.soon(Happening::SyncJob(uid));
-        }
-        let pods: Vec<_> = self.seen.pods.iter().map(|pod| (pod.uid.clone(), pod.node.clone(), pod.phase == "Running")).collect();
-        for (uid, node, running) in pods {
-            self.backings.insert(uid.clone(), Backing { boot: self.boot_of(&node), ..Backing::default() });
-            self.soon(if running { Happening::EndPod(uid) } else { Happening::StartPod(uid) });
-        }
+        self.go_on();
     }
 
     /// The world's time.

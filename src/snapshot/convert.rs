@@ -71,7 +71,7 @@ pub(crate) fn job(raw: wire::Job) -> Job {
         node: raw.spec.template.spec.node_name,
         run: raw.metadata.labels.get(names::LABEL_RUN).and_then(|run| run.parse().ok()),
         created: raw.metadata.creation_timestamp,
-        suspended: raw.spec.suspend || raw.spec.parallelism == Some(0),
+        held: raw.spec.suspend || raw.spec.parallelism == Some(0),
         deleting: raw.metadata.deletion_timestamp.is_some(),
         complete: is_true(conditions, "Complete") || is_true(conditions, "SuccessCriteriaMet"),
         failed: failed.map(|condition| Trouble { reason: condition.reason.clone(), message: condition.message.clone() }),

@@ -117,8 +117,8 @@ pub struct Job {
     pub node: String,
     /// When the object was created.
     pub created: Option<Timestamp>,
-    /// `spec.suspend`.
-    pub suspended: bool,
+    /// It makes no pod: `spec.parallelism` is 0, or somebody has suspended it.
+    pub held: bool,
     /// deletionTimestamp is set.
     pub deleting: bool,
     /// Condition Complete (or SuccessCriteriaMet) is True.

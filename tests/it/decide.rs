@@ -169,7 +169,7 @@ fn takes_only_what_was_left(snapshot: &Snapshot, take: &TakeOver) -> Result<(), 
     let node = &snapshot.nodes[&take.node.name];
     let mark = node.cordoned_by.as_ref().filter(|mark| mark.manager == "manager").ok_or("a mark that is not its own is taken")?;
     let owner = |owner: &Option<Owner>| owner.as_ref().is_some_and(|owner| owner.uid == mark.uid());
-    let busy = snapshot.jobs.iter().any(|job| job.node == node.name && owner(&job.owner) && !job.suspended && !job.is_finished());
+    let busy = snapshot.jobs.iter().any(|job| job.node == node.name && owner(&job.owner) && !job.held && !job.is_finished());
     let persons = node.keep_cordoned && node.unschedulable || take.uncordon && node.cordon_managers != ["manager"];
     match () {
         () if snapshot.lease.is_some() => Err("it is at work".into()),

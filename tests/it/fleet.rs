@@ -71,13 +71,13 @@ pub fn round(snapshot: &mut Snapshot) -> bool {
                     owner: Some(Owner { kind: "NodeOp".into(), name: op.name.clone(), uid: op.uid.clone() }),
                     run: Some(1),
                     node,
-                    suspended: true,
+                    held: true,
                     resource_version: "1".into(),
                     ..Job::default()
                 });
             }
             Action::Patch { what, .. } => {
-                snapshot.jobs[index[&what.uid]].suspended = false;
+                snapshot.jobs[index[&what.uid]].held = false;
             }
             _ => {}
         }
@@ -89,7 +89,7 @@ pub fn round(snapshot: &mut Snapshot) -> bool {
 pub fn finish(snapshot: &mut Snapshot, code: i32, message: &str) {
     // What is recorded is of no more interest.
     snapshot.pods.clear();
-    for job in snapshot.jobs.iter_mut().filter(|job| !job.suspended && !job.is_finished()) {
+    for job in snapshot.jobs.iter_mut().filter(|job| !job.held && !job.is_finished()) {
         job.complete = code == 0;
         job.failed = (code != 0).then(Default::default);
         let exit = Exit { code, message: message.into(), ..Exit::default() };

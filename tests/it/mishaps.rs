@@ -66,7 +66,7 @@ fn a_job_deleted_before_its_uid_is_recorded_is_made_again() {
 #[test]
 fn a_job_deleted_between_its_record_and_its_start_is_lost_and_nothing_runs() {
     let corner = one_node("unstarted", json!({"cordon": true, "uncordonOnFailure": true}));
-    rounds_until_lost(&corner, Asked::unsuspends);
+    rounds_until_lost(&corner, Asked::starts);
     corner.kubectl(&["-n", "unstarted", "delete", "jobs", "--all", "--wait"]);
     assert_eq!(corner.settle().code, 3);
     assert_eq!(entry(&corner)["reason"], "JobLost");
@@ -107,7 +107,7 @@ fn a_delete_that_arrives_late_does_not_meet_the_job_of_a_new_claim() {
     toggle(&corner, false);
     // The next runner's own deletes are lost, so that it meets the Job again and again.
     let mut deletes = 0;
-    rounds_until_dead(&corner, Asked::unsuspends, move |asked| {
+    rounds_until_dead(&corner, Asked::starts, move |asked| {
         deletes += usize::from(asked.method == http::Method::DELETE);
         if asked.method == http::Method::DELETE && deletes <= 2 { Fate::Drop } else { Fate::Pass }
     });

@@ -92,7 +92,7 @@ fn three_runners_at_once_run_every_command_once_and_one_operation_per_node() {
     }
     // A Job's name says operation, node, run and attempt; each that was let run had one pod.
     let started: BTreeSet<&str> =
-        writes.iter().filter(|entry| entry.succeeded() && entry.unsuspends()).map(|entry| entry.name.as_str()).collect();
+        writes.iter().filter(|entry| entry.succeeded() && entry.starts()).map(|entry| entry.name.as_str()).collect();
     let pods = corner.writes_of("system:serviceaccount:kube-system:job-controller");
     let pods = pods.iter().filter(|entry| entry.namespace == corner.name && entry.resource == "pods");
     let made = pods.filter(|entry| entry.verb == "create" && entry.succeeded()).count();

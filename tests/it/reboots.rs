@@ -75,7 +75,7 @@ fn in_order(writes: &[Entry]) {
     let reboot_pod = first(writes, "makes the reboot pod", |write| write.resource == "pods" && write.verb == "create");
     let job = first(writes, "makes the Job", |write| write.resource == "jobs" && write.verb == "create");
     let named = first(writes, "names the Job", records("jobUID"));
-    let started = first(writes, "starts the Job", Entry::unsuspends);
+    let started = first(writes, "starts the Job", Entry::starts);
     let recorded = first(writes, "records the boot", records("bootID"));
     let approved = first(writes, "approves the reboot", approves);
     let order = [reboot_pod, job, named, started, recorded, approved];

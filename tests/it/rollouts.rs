@@ -56,8 +56,8 @@ pub fn claimed(writes: &[Entry]) -> Vec<String> {
 
 /// Every command ran exactly once per node: one Job each that was let run.
 pub fn started(writes: &[Entry]) -> Vec<String> {
-    let unsuspends = writes.iter().filter(|entry| entry.resource == "jobs" && entry.verb == "patch" && entry.succeeded());
-    unsuspends.filter(|entry| entry.body.pointer("/spec/suspend") == Some(&json!(false))).map(|entry| entry.name.clone()).collect()
+    let starts = writes.iter().filter(|entry| entry.resource == "jobs" && entry.verb == "patch" && entry.succeeded());
+    starts.filter(|entry| entry.body.pointer("/spec/parallelism") == Some(&json!(1))).map(|entry| entry.name.clone()).collect()
 }
 
 /// Nothing of ours is left on any node of the corner, and all are schedulable.

@@ -195,14 +195,14 @@ async fn a_lock_excludes_others_is_released_and_never_brings_a_node_back() {
 }
 
 #[tokio::test]
-async fn a_job_is_made_suspended_started_by_uid_and_deleted_by_uid() {
+async fn a_job_is_made_held_started_by_uid_and_deleted_by_uid() {
     let mut world = World::new("job").await;
     let node = world.node("n1").await.metadata.name.unwrap();
     let _ = &node;
     let object = json!({
         "apiVersion": "batch/v1", "kind": "Job",
         "metadata": { "name": "j1", "namespace": world.namespace, "labels": { "kairos.io/nodeop": "op" } },
-        "spec": { "suspend": true, "backoffLimit": 0, "template": {
+        "spec": { "parallelism": 0, "backoffLimit": 0, "template": {
             "metadata": { "labels": { "kairos.io/nodeop": "op", "kairos.io/node": node } },
             "spec": {
                 "nodeName": node, "restartPolicy": "Never", "tolerations": [{ "operator": "Exists" }],
@@ -217,12 +217,12 @@ async fn a_job_is_made_suspended_started_by_uid_and_deleted_by_uid() {
     assert_eq!(world.act(create).await, Verdict::Already);
     let ours = |snapshot: &Snapshot| snapshot.jobs.iter().find(|job| job.namespace == world.namespace).cloned();
     let job = ours(&world.observe().await).unwrap();
-    assert!(job.suspended && !job.is_finished());
+    assert!(job.held && !job.is_finished());
     assert_eq!(job.node, node);
 
     let what = Reference::new("Job", &world.namespace, "j1", &job.uid);
     let other = Reference { uid: "00000000-0000-0000-0000-000000000000".into(), ..what.clone() };
-    let start = |what: &Reference| Action::Patch { what: what.clone(), patch: json!({ "spec": { "suspend": false } }) };
+    let start = |what: &Reference| Action::Patch { what: what.clone(), patch: json!({ "spec": { "parallelism": 1 } }) };
     assert!(matches!(world.act(start(&other)).await, Verdict::Moved(_)));
     assert_eq!(world.act(start(&what)).await, Verdict::Done);
     let (job, pod) = eventually("the Job failed", || async {

@@ -46,7 +46,7 @@ impl Trial {
         assert_eq!((&op["status"]["phase"], &op["status"]["progress"]), (&json!("Completed"), &json!("3/3")), "{what}: {op:#}");
         assert_all_given_back(corner);
         assert_eq!(of("Job").count(), 3, "{what}: one Job per node, and none left over");
-        assert!(of("Job").all(|job| job["spec"]["suspend"] == json!(false)), "{what}: none is left suspended");
+        assert!(of("Job").all(|job| job["spec"]["parallelism"] == json!(1)), "{what}: none is left held");
         let made_of = |name: &str| of("Pod").filter(|pod| pod["spec"]["containers"][0]["name"] == name).count();
         assert_eq!((made_of("nodeop"), made_of("preflight")), (3, 0), "{what}: one pod per Job, and no preflight left over");
         corner.clear();
@@ -54,7 +54,7 @@ impl Trial {
 
     /// The audit log as witness: in each trial three Jobs were let run, and the Job controller made one pod for each.
     pub fn assert_started_once(root: &Corner, trials: &[Self]) {
-        let is_start = |entry: &&Entry| entry.succeeded() && entry.unsuspends();
+        let is_start = |entry: &&Entry| entry.succeeded() && entry.starts();
         let ours = root.writes();
         let controllers = root.writes_of("system:serviceaccount:kube-system:job-controller");
         for Self { what, corner } in trials {

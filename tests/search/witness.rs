@@ -137,7 +137,7 @@ impl Witness {
                 continue;
             }
             let mut flying: BTreeSet<&str> = BTreeSet::new();
-            let live = world.seen.jobs.iter().filter(|job| !job.suspended && !job.is_finished());
+            let live = world.seen.jobs.iter().filter(|job| !job.held && !job.is_finished());
             flying.extend(live.filter(|job| job.owner.as_ref().is_some_and(|o| o.uid == op.meta.uid)).map(|job| job.node.as_str()));
             // A preflight pod, or a reboot pod that nobody approves, touches nothing. Made late, by a write that was long under
             // way, it is removed.
@@ -155,7 +155,7 @@ impl Witness {
             flying.retain(|name| world.seen.nodes.contains_key(*name));
             // Given up: its pod does not end on a node that is down. It stays so when a new run drops the entry that tells it.
             let failed = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
-            let runs = |name: &str| world.seen.jobs.iter().any(|job| job.node == name && !job.suspended && !job.is_finished());
+            let runs = |name: &str| world.seen.jobs.iter().any(|job| job.node == name && !job.held && !job.is_finished());
             let down = |name: &str| world.seen.nodes.get(name).is_some_and(|node| !node.ready) && !runs(name);
             let given_up = |name: &str| op.status.node_statuses.get(name).map_or_else(|| down(name), failed);
             self.given_up.retain(|(uid, name)| *uid != op.meta.uid || flying.contains(name.as_str()));
@@ -230,7 +230,7 @@ impl Witness {
         let spec_run = op.status.spec_run.unwrap_or(1);
         for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.reason.as_deref() == Some(Reason::JobLost.code())) {
             let job = entry.job_name.as_deref().and_then(|job| world.job_named(&op.meta.namespace, job));
-            let there = entry.phase == NodePhase::Failed && job.is_some_and(|job| !job.suspended && !job.deleting);
+            let there = entry.phase == NodePhase::Failed && job.is_some_and(|job| !job.held && !job.deleting);
             never(there, "a status tells no lies", || format!("{} has lost its Job on {name}, which is there", op.meta.name))?;
         }
         for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.is_finished()) {

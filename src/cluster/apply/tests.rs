@@ -60,7 +60,7 @@ fn refusal(code: u16, reason: &str, message: &str) -> (u16, Value) {
 #[tokio::test]
 async fn a_create_is_a_post_under_our_name() {
     let object =
-        json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "j1", "namespace": "ns" }, "spec": { "suspend": true } });
+        json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "j1", "namespace": "ns" }, "spec": { "parallelism": 0 } });
     let seen = sent(Action::Create { object: object.clone() }, Mode::Live).await;
     assert_eq!(seen.what, "POST /apis/batch/v1/namespaces/ns/jobs");
     assert_eq!(seen.query, ["fieldManager=rounds"]);
@@ -112,11 +112,11 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
 #[tokio::test]
 async fn a_patch_is_bound_to_the_uid() {
     let what = Reference::new("Job", "ns", "j1", "u-j1");
-    let seen = sent(Action::Patch { what, patch: json!({ "spec": { "suspend": false } }) }, Mode::Live).await;
+    let seen = sent(Action::Patch { what, patch: json!({ "spec": { "parallelism": 1 } }) }, Mode::Live).await;
     assert_eq!(seen.what, "PATCH /apis/batch/v1/namespaces/ns/jobs/j1");
     assert_eq!(seen.query, ["fieldManager=rounds"]);
     assert_eq!(seen.types.0, "application/merge-patch+json");
-    assert_eq!(seen.body, json!({ "metadata": { "uid": "u-j1" }, "spec": { "suspend": false } }));
+    assert_eq!(seen.body, json!({ "metadata": { "uid": "u-j1" }, "spec": { "parallelism": 1 } }));
 }
 
 #[tokio::test]

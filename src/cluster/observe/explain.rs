@@ -26,7 +26,7 @@ pub(super) async fn explain(cluster: &Cluster, snapshot: &mut Snapshot) {
     let jobs = snapshot
         .jobs
         .iter_mut()
-        .filter(|job| !job.suspended && !job.deleting && !job.is_finished() && !with_pod.contains(job.uid.as_str()) && old(job.created));
+        .filter(|job| !job.held && !job.deleting && !job.is_finished() && !with_pod.contains(job.uid.as_str()) && old(job.created));
     let jobs: Vec<_> = jobs.map(|job| (&job.namespace, &job.uid, &mut job.warnings)).collect();
     let pods = snapshot.pods.iter_mut().filter(|pod| hangs(pod) && old(pod.created));
     let pods = pods.map(|pod| (&pod.namespace, &pod.uid, &mut pod.warnings));

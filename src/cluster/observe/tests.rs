@@ -55,7 +55,7 @@ fn a_real_job_and_its_pod_are_seen_as_they_are() {
     let job = convert::job(raw(object("job")));
     assert_eq!((job.namespace.as_str(), job.name.as_str(), job.node.as_str()), ("cap", "j", "io--00003"));
     assert_eq!(job.failed.as_ref().map(|trouble| trouble.reason.as_str()), Some("BackoffLimitExceeded"));
-    assert!(!job.complete && !job.suspended && job.owner.is_none());
+    assert!(!job.complete && !job.held && job.owner.is_none());
     assert_eq!((job.ttl_seconds, job.run, job.resource_version.as_str()), (Some(9999), None, "1726"));
     let second = with(object("job"), &[("/metadata/labels", json!({ "operator.kairos.io/run": "2" }))]);
     assert_eq!(convert::job(raw(second)).run, Some(2));

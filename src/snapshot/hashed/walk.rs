@@ -121,7 +121,7 @@ fn job(job: &mut Job, visit: &mut Visit<'_>) {
         run: _,
         node,
         created: _,
-        suspended: _,
+        held: _,
         deleting: _,
         complete: _,
         failed,

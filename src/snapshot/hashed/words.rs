@@ -28,7 +28,7 @@ const KNOWN: &str = "
     spec.command spec.nodeSelector.matchExpressions spec.nodeSelector.matchLabels spec.rebootOnSuccess spec.rollout.windows
     spec.unschedulable specified start started starts status stays still stopOnFailure succeeded successfully superseded support
     supported suspend suspended take taken takes tell than that their them then there they this time times token took tried true type
-    under underway until unsuspend update upgrade value values verdict version versions wait waiting waits were what when where whether
+    under underway until update upgrade value values verdict version versions wait waiting waits were what when where whether
     which while whom window windows with within without word would write written
     Berlin Europe IANA Strict absolute boot come concurrency control-plane date duration each early hostMountPath path proven
     rollout.reboot.timeoutSeconds says selected shown status.nodeInfo.bootID stay telling tells terminating told tolerates uncordon

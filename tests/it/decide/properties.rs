@@ -149,7 +149,7 @@ fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, Node
 }
 
 fn job(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Job>> {
-    (any::<[bool; 5]>(), 0..4i64).prop_map(move |([there, suspended, deleting, complete, failed], run)| {
+    (any::<[bool; 5]>(), 0..4i64).prop_map(move |([there, held, deleting, complete, failed], run)| {
         there.then(|| Job {
             namespace: "default".into(),
             name: names::job_name(op, &format!("{op}-uid"), node, &format!("{node}-uid"), run, 0),
@@ -158,7 +158,7 @@ fn job(op: &'static str, node: &'static str) -> impl Strategy<Value = Option<Job
             owner: Some(Owner { kind: "NodeOp".into(), name: op.into(), uid: format!("{op}-uid") }),
             run: Some(run),
             node: node.into(),
-            suspended,
+            held,
             deleting,
             complete,
             failed: (failed && !complete).then(Trouble::default),
@@ -304,11 +304,11 @@ proptest! {
             // Nothing runs whose uid the status, as it will stand, does not name.
             let decided = plan.decisions.iter().filter(|decision| decision.subject.uid == *uid);
             for (decision, action) in decided.flat_map(|decision| decision.steps.iter().flat_map(move |step| step.actions.iter().map(move |action| (decision, action)))) {
-                if let Action::Patch { what, patch } = action && patch.pointer("/spec/suspend").is_some() {
+                if let Action::Patch { what, patch } = action && patch.pointer("/spec/parallelism").is_some() {
                     prop_assert!(after[uid].node_statuses.values().any(|entry| entry.job_uid.as_ref() == Some(&what.uid) && entry.step == Some(NodeStep::Running)), "{what} is let go and not named");
                 }
                 if let Action::Create { object } = action && object["kind"] == "Job" {
-                    prop_assert_eq!(&object["spec"]["suspend"], &json!(true));
+                    prop_assert_eq!(&object["spec"]["parallelism"], &json!(0));
                     let node = object.pointer("/spec/template/spec/nodeName").and_then(serde_json::Value::as_str).unwrap();
                     let locked = snapshot.nodes[node].lock.as_ref().is_some_and(|lock| lock.uid() == uid);
                     let heels = is_on_the_heels_of_a_lock(decision, node);

@@ -40,7 +40,7 @@ impl Machine {
     /// What the machine does between two rounds.
     fn act(&mut self, world: &mut World, lags: bool) {
         let happen = |world: &mut World, event: &str| story::happen(world, event).unwrap();
-        let job = world.snapshot.jobs.iter().find(|job| !job.suspended && !job.complete).map(|job| job.name.clone());
+        let job = world.snapshot.jobs.iter().find(|job| !job.held && !job.complete).map(|job| job.name.clone());
         if let Some(job) = job {
             let alias = world.shown(&job);
             if world.snapshot.pods.iter().any(|pod| pod.name == format!("{alias}-pod")) {

@@ -307,7 +307,7 @@ impl World {
         Ok((op.into(), node.into(), run.parse().map_err(|_| name.to_string())?, attempt.parse().map_err(|_| name.to_string())?))
     }
 
-    /// `op-n1#1 running`, or suspended, complete, failed, deleting; or a map with that under `is` and what differs.
+    /// `op-n1#1 running`, or held, complete, failed, deleting; or a map with that under `is` and what differs.
     pub fn job(&self, words: &Value) -> Result<Job, String> {
         let is = words.as_str().or_else(|| words["is"].as_str()).ok_or("a Job without a name")?;
         let mut is = is.split(' ');
@@ -320,7 +320,7 @@ impl World {
         for state in is {
             match state {
                 "running" => {}
-                "suspended" => job["suspended"] = json!(true),
+                "held" => job["held"] = json!(true),
                 "deleting" => job["deleting"] = json!(true),
                 "complete" => job["complete"] = json!(true),
                 "failed" => {

@@ -31,8 +31,8 @@ pub fn carry_out(world: &mut World, action: &Action) {
         }
         Action::Patch { what, patch } => {
             let Some(job) = world.snapshot.jobs.iter_mut().find(|job| job.uid == what.uid) else { return };
-            if let Some(suspend) = patch.pointer("/spec/suspend").and_then(Value::as_bool) {
-                job.suspended = suspend;
+            if let Some(pods) = patch.pointer("/spec/parallelism").and_then(Value::as_i64) {
+                job.held = pods == 0;
             }
             if let Some(ttl) = patch.pointer("/spec/ttlSecondsAfterFinished").and_then(Value::as_i64) {
                 job.ttl_seconds = i32::try_from(ttl).ok();
@@ -56,7 +56,7 @@ fn create(world: &mut World, object: &Value) {
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     let words = world.shown(&name);
     if kind == "Job" && !world.snapshot.jobs.iter().any(|job| job.name == name) {
-        let job = world.job(&json!({"is": format!("{words} suspended")})).unwrap();
+        let job = world.job(&json!({"is": format!("{words} held")})).unwrap();
         world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
     }
     if kind == "Pod" && !world.snapshot.pods.iter().any(|pod| pod.name == name) {

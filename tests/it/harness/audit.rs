@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ControlPlane;
 
@@ -57,8 +57,8 @@ impl Entry {
     }
 
     /// Whether it lets a Job run.
-    pub fn unsuspends(&self) -> bool {
-        self.resource == "jobs" && self.verb == "patch" && self.body.pointer("/spec/suspend") == Some(&Value::Bool(false))
+    pub fn starts(&self) -> bool {
+        self.resource == "jobs" && self.verb == "patch" && self.body.pointer("/spec/parallelism") == Some(&json!(1))
     }
 
     /// Whether it was taken.

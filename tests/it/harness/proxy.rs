@@ -50,8 +50,8 @@ impl Asked {
     }
 
     /// Whether it lets a Job run.
-    pub fn unsuspends(&self) -> bool {
-        self.method == Method::PATCH && self.body.pointer("/spec/suspend") == Some(&json!(false))
+    pub fn starts(&self) -> bool {
+        self.method == Method::PATCH && self.body.pointer("/spec/parallelism") == Some(&json!(1))
     }
 }
 

@@ -32,7 +32,7 @@ impl Objects {
     }
 
     fn job(&self, job: &Value) -> Option<&'static str> {
-        let suspended = job["spec"]["suspend"] == true;
+        let held = job["spec"]["parallelism"] == 0;
         let finished = conditions(job).any(|condition| is_true(condition, &["Complete", "Failed"]));
         let own = |pod: &&Value| owner(pod) == uid(job);
         let live = self.pods.iter().filter(own).any(|pod| !is_terminal(pod));
@@ -42,7 +42,7 @@ impl Objects {
         if finished && job["spec"]["ttlSecondsAfterFinished"].as_i64().is_some_and(|ttl| ttl < 10) {
             return Some("is going to expire");
         }
-        if !suspended && !finished && !live { Some("is going to get a pod, or to end") } else { None }
+        if !held && !finished && !live { Some("is going to get a pod, or to end") } else { None }
     }
 
     fn pod(&self, pod: &Value) -> Option<&'static str> {

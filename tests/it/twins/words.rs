@@ -99,7 +99,7 @@ impl Words {
                 (None, None) => format!("unlock {name}"),
             },
             Action::TakeOver(_) => format!("take over {name}"),
-            Action::Patch { patch, .. } if patch.pointer("/spec/suspend").is_some() => format!("unsuspend {name}"),
+            Action::Patch { patch, .. } if patch.pointer("/spec/parallelism").is_some() => format!("start {name}"),
             Action::Patch { .. } if kind == "Pod" => format!("approve {name}"),
             Action::Patch { .. } => format!("patch {kind} {name}"),
             Action::Evict { pod, .. } => format!("evict {}", self.app(&pod.name)),
@@ -136,7 +136,7 @@ impl Words {
         Some(match (&asked.method, kind) {
             (&Method::POST, _) => format!("create {kind} {name}"),
             (&Method::DELETE, _) => format!("delete {kind} {name}"),
-            (_, "Job") if asked.body.pointer("/spec/suspend").is_some() => format!("unsuspend {name}"),
+            (_, "Job") if asked.body.pointer("/spec/parallelism").is_some() => format!("start {name}"),
             (_, "Pod") => format!("approve {name}"),
             _ => format!("patch {kind} {name}"),
         })
@@ -196,7 +196,7 @@ impl Words {
             (None, false) => "not ended",
         };
         let run = job.run.unwrap_or_default();
-        format!("job {}: run {run}, suspended {}, {ended}, deleting {}", self.name("Job", &job.name), job.suspended, job.deleting)
+        format!("job {}: run {run}, held {}, {ended}, deleting {}", self.name("Job", &job.name), job.held, job.deleting)
     }
 
     fn pod(&self, pod: &Pod) -> String {
