@@ -77,11 +77,23 @@ impl World {
         {
             self.sentinels.insert(node.uid.clone());
         }
+        self.come_back(&pod);
         self.soon(match pod.phase.as_str() {
             "Running" if pod.labels.contains_key(names::LABEL_REBOOT) => Happening::TryReboot(pod.uid),
             "Running" => Happening::EndPod(pod.uid),
             _ => Happening::StartPod(pod.uid),
         });
+    }
+
+    /// A machine that is down because a pod of ours reboots it comes up again; any other that is down stays so.
+    fn come_back(&mut self, pod: &Pod) {
+        let Some(node) = self.seen.nodes.get(&pod.node).filter(|node| !node.ready) else { return };
+        let (uid, Some(ends)) = (node.uid.clone(), &pod.approved) else { return };
+        if *ends == node.boot_id {
+            return self.in_a_while(self.model.reboot, Happening::Boot(uid));
+        }
+        self.dead.remove(&uid);
+        self.soon(Happening::NodeReady(uid));
     }
 }
 
@@ -122,11 +134,16 @@ mod tests {
             let world = World::new(snapshot, Vec::new(), Model::default(), 1);
             Rollout::new(world, Settings::default(), Limits::of(3), Vec::new())
         };
+        // Another cluster gives other uids.
+        let elsewhere = |seen: &Snapshot| -> Snapshot {
+            let text = serde_json::to_string(seen).unwrap().replace("job-0", "there-job-0").replace("pod-0", "there-pod-0");
+            serde_json::from_str(&text).unwrap()
+        };
         let mut rollout = begin(snapshot);
         let mut moments = 0;
         loop {
             let standing = rollout.round();
-            let (other, ended) = begin(rollout.world.seen.clone()).run(|_| {});
+            let (other, ended) = begin(elsewhere(&rollout.world.seen)).run(|_| {});
             let trace = other.trace();
             assert_eq!((ended, trace.is_completed()), (Standing::Settled, true), "moment {moments}: {:#?}", trace.operations);
             moments += 1;
