@@ -24,6 +24,9 @@ use rounds::simulate::world::World;
 use rounds::snapshot::Snapshot;
 use serde_json::json;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     decisions(10_000);
     simulation(10_000);

@@ -36,13 +36,14 @@ pub fn adopt<'a>(snapshot: &'a Snapshot, meta: &Meta, entries: &'a BTreeMap<Stri
     for job in unnamed {
         adopted.insert(&job.node, Cow::Owned(awaited(snapshot, &job.node, job_entry(job), Some(job))));
     }
+    adopted.sort_unstable_keys();
     adopted
 }
 
 /// The Jobs that the existing operator has made for a resource: ours carry the number of their run.
 pub fn jobs<'a>(snapshot: &'a Snapshot, meta: &Meta) -> impl Iterator<Item = &'a Job> {
     let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
-    snapshot.jobs.iter().filter(owned).filter(|job| job.run.is_none())
+    snapshot.jobs.iter().filter(|job| job.run.is_none()).filter(owned)
 }
 
 /// Whether an entry of the existing operator speaks of a node that it was not done with.

@@ -69,16 +69,13 @@ struct Next<'a> {
 /// Every node in flight takes its next step; finished ones stay finished.
 fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
     // In the order of their names already, so that whole maps are made of them at once.
-    let resting = op.run.entries.iter().filter(|(_, entry)| entry.step.is_none());
-    let finished = resting.clone().filter(|(_, entry)| entry.is_finished());
-    let mut next = Next {
-        entries: resting.map(|(name, entry)| (*name, entry.clone())).collect(),
-        reasons: finished.map(|(name, entry)| (*name, finished_reason(entry))).collect(),
-        ..Next::default()
-    };
+    let finished = op.run.entries.iter().filter(|(_, entry)| entry.step.is_none() && entry.is_finished());
+    let reasons = finished.map(|(name, entry)| (*name, finished_reason(entry))).collect();
+    let mut next = Next { entries: op.run.entries.clone(), reasons, ..Next::default() };
     for (name, entry) in op.run.entries.iter().filter(|(_, entry)| entry.step.is_some()) {
         next.fly(name, advance(op, name, entry, allowance));
     }
+    next.entries.retain(|name, _| !next.waiting.contains_key(name));
     next
 }
 
@@ -129,6 +126,7 @@ impl<'a> Next<'a> {
                 self.entries.entry(name).or_insert(Cow::Owned(entry));
             }
         }
+        self.entries.sort_unstable_keys();
         let undecided = |name: &str| !self.entries.contains_key(name) && !self.waiting.contains_key(name);
         self.reasons.extend(dropped.into_iter().filter(|(name, _)| undecided(name)));
     }

@@ -62,7 +62,7 @@ impl<'a> Operation<'a> {
         // What the existing operator made does not carry our label.
         let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));
         let labelled = |pod: &Pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
-        let pods_of_ours = snapshot.pods.iter().filter(|pod| pod.namespace == meta.namespace && (labelled(pod) || made(pod)));
+        let pods_of_ours = snapshot.pods.iter().filter(|pod| pod.namespace == meta.namespace && (made(pod) || labelled(pod)));
         let all_pods: Vec<&Pod> = pods_of_ours.collect();
         for pod in &all_pods {
             pods.entry(&pod.node).or_default().push(pod);

@@ -1,8 +1,11 @@
 //! Which run of an operation this is: edits, tokens, and what the existing operator has done before us.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
 
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::adopt;
@@ -35,8 +38,8 @@ pub struct Run<'a> {
     pub entries: Entries<'a>,
 }
 
-/// Entries by node: those of the status as they stand there, until something changes them.
-pub type Entries<'a> = BTreeMap<&'a str, Cow<'a, NodeStatus>>;
+/// Entries by node, in the order of their names: those of the status as they stand there, until something changes them.
+pub type Entries<'a> = IndexMap<&'a str, Cow<'a, NodeStatus>, RandomState>;
 
 /// Compares the spec and the tokens with what the status has recorded.
 pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &'a NodeOpStatus) -> Run<'a> {
@@ -75,9 +78,26 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
         }
     }
     if policy == RunPolicy::OnChange {
-        run.entries.retain(|name, entry| !is_recreated(entry, snapshot.nodes.get(*name), status.started_at.as_ref()));
+        let mut nodes = Walk::over(&snapshot.nodes);
+        run.entries.retain(|name, entry| !is_recreated(entry, nodes.find(name), status.started_at.as_ref()));
     }
     run
+}
+
+/// Looks up names that come in ascending order: one walk over a map instead of a search for each of ten thousand.
+pub struct Walk<'m, T>(Peekable<btree_map::Iter<'m, String, T>>);
+
+impl<'m, T> Walk<'m, T> {
+    /// A walk from the beginning.
+    pub fn over(map: &'m BTreeMap<String, T>) -> Self {
+        Self(map.iter().peekable())
+    }
+
+    /// The value of a name that comes after those asked for before.
+    pub fn find(&mut self, name: &str) -> Option<&'m T> {
+        while self.0.next_if(|(there, _)| there.as_str() < name).is_some() {}
+        self.0.next_if(|(there, _)| there.as_str() == name).map(|(_, value)| value)
+    }
 }
 
 impl Run<'_> {

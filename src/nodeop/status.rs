@@ -10,7 +10,7 @@ use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phas
 use super::gate::Gate;
 use super::operation::Operation;
 use super::place::LONGEST;
-use super::runs::Entries;
+use super::runs::{Entries, Walk};
 use super::verdict::clip;
 use crate::names;
 use crate::plan::NodeReason;
@@ -223,24 +223,25 @@ impl Parts<'_, '_> {
             return self.entries.iter().map(|(name, entry)| ((*name).to_string(), entry.clone().into_owned())).collect();
         }
         let started = self.op.run.started_at.0;
-        let old = |name: &str| self.op.snapshot.nodes.get(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
+        let mut nodes = Walk::over(&self.op.snapshot.nodes);
         let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
         let compact = |(name, entry): (&&str, &Cow<'_, NodeStatus>)| {
             let entry: &NodeStatus = entry;
+            let old = nodes.find(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
             let entry = match (entry.step, entry.phase) {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
                 (None, NodePhase::Failed) => NodeStatus {
                     message: words(entry, &mut failed),
                     // That something ran before the time was up: the cordon stays for that.
                     job_name: entry.job_name.clone().filter(|_| because(entry, Reason::NodeTimeout)),
-                    last_updated: entry.last_updated.clone().filter(|_| !old(name)),
+                    last_updated: entry.last_updated.clone().filter(|_| !old),
                     reboot_status: None,
                     ..entry.clone()
                 },
                 (Some(NodeStep::Releasing), NodePhase::Failed) => in_flight(entry, words(entry, &mut failed)),
                 (Some(_), _) if because(entry, Reason::CannotStart) => in_flight(entry, words(entry, &mut stuck)),
-                (None, NodePhase::Completed) if entry.last_updated.is_none() || old(name) => {
+                (None, NodePhase::Completed) if entry.last_updated.is_none() || old => {
                     NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() }
                 }
                 (Some(_), _) => in_flight(entry, None),

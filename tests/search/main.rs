@@ -21,6 +21,9 @@ use rounds::mutant::Mutant;
 use scenario::Scenario;
 use witness::Violation;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let told = |name: &str| std::env::var_os(name).and_then(|text| text.into_string().ok());
