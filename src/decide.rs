@@ -1,5 +1,6 @@
 //! From what a round saw to what it wants: folds over all resources in a fixed order, sharing budgets and nodes. Pure.
 
+use crate::labels;
 use crate::nodeop;
 use crate::nodeop::adopt;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
@@ -34,6 +35,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, &mut others, &mut allowance));
     }
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
+    plan.decisions.extend(labels::decide::decide(snapshot, settings));
     plan.decisions.extend(sweep::decide(snapshot, settings));
     plan
 }

@@ -5,6 +5,7 @@
 //!
 //! - [`snapshot`]: all that a round saw, its time included.
 //! - [`nodeop`]: what a NodeOp needs next. Pure.
+//! - [`labels`]: which nodes are to be looked at, and labelled with what was found. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
 //! - [`settings`]: what the runner was told.
@@ -16,6 +17,7 @@ pub mod cli;
 pub mod cluster;
 pub mod crds;
 pub mod decide;
+pub mod labels;
 #[cfg(feature = "mutants")]
 pub mod mutant;
 #[cfg(not(feature = "mutants"))]

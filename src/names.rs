@@ -36,6 +36,10 @@ pub const ANNOTATION_NODE: &str = "operator.kairos.io/node";
 pub const ANNOTATION_NODEOP: &str = "operator.kairos.io/nodeop";
 /// Annotation of ours on Nodes: the boot id of the boot that was last looked at by a probe.
 pub const ANNOTATION_PROBED_BOOT: &str = "operator.kairos.io/probed-boot";
+/// Label of ours on probe Jobs and their pods: "true".
+pub const LABEL_PROBE: &str = "operator.kairos.io/probe";
+/// Annotation of ours on probe Jobs: how many probes of the same boot have failed before.
+pub const ANNOTATION_ATTEMPT: &str = "operator.kairos.io/attempt";
 /// Annotation on Kairos nodes: `KAIROS_VERSION` of the release file.
 pub const ANNOTATION_VERSION: &str = "kairos.io/version";
 /// Label on Kairos nodes: `KAIROS_SOFTWARE_VERSION_PREFIX` of the release file.
@@ -59,8 +63,12 @@ pub const CONTAINER_PREFLIGHT: &str = "preflight";
 pub const CONTAINER_SENTINEL: &str = "sentinel-creator";
 /// Container that reboots the node.
 pub const CONTAINER_REBOOT: &str = "reboot";
+/// Container that looks at a node.
+pub const CONTAINER_PROBE: &str = "probe";
 /// The program in the image of Rounds.
 pub const PROGRAM: &str = "/rounds";
+/// Volume with the host's /etc, for probes.
+pub const VOLUME_HOST_ETC: &str = "host-etc";
 /// Volume with the host's root.
 pub const VOLUME_HOST_ROOT: &str = "host-root";
 
@@ -68,6 +76,8 @@ pub const VOLUME_HOST_ROOT: &str = "host-root";
 pub const MANAGER: &str = "rounds";
 /// Field manager of statuses.
 pub const STATUS_MANAGER: &str = "rounds-status";
+/// Field manager of the labels and annotations on Nodes that tell what a probe has found.
+pub const LABELS_MANAGER: &str = "rounds-labels";
 /// The field manager of the existing operator: the name of its binary.
 pub const FOREIGN_MANAGER: &str = "manager";
 /// The finalizer that the existing operator puts on NodeOps that reboot, and that nobody else takes off.
@@ -129,6 +139,12 @@ pub fn reboot_name(operation: &str, operation_uid: &str, node: &str, node_uid: &
     format!("{}-{suffix}", shorten(&format!("{operation}-reboot-{node}"), 57))
 }
 
+/// Name of the Job that looks at a node: the same for the same node, boot and attempt.
+pub fn probe_name(node: &str, node_uid: &str, boot_id: &str, attempt: i64) -> String {
+    let suffix = suffix(&["probe", node_uid, boot_id, &attempt.to_string()], 5);
+    format!("{}-{suffix}", shorten(&format!("probe-{node}"), 57))
+}
+
 /// A suffix of `length` characters from the alphabet that Kubernetes uses for its random ones, derived from the parts.
 pub fn suffix(parts: &[&str], length: usize) -> String {
     const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -187,6 +203,8 @@ mod tests {
         assert!(job_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX, 9).len() <= MAX_LABEL);
         assert!(preflight_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX).len() <= MAX_LABEL);
         assert!(reboot_name(&"o".repeat(253), "u", &"n".repeat(253), "n", i64::MAX, 9).len() <= MAX_LABEL);
+        assert!(probe_name(&"n".repeat(253), "n", "b", 9).len() <= MAX_LABEL);
+        assert_ne!(probe_name("n1", "n", "b1", 0), probe_name("n1", "n", "b2", 0));
         assert_ne!(reboot_name("op", "u", "n1", "n", 1, 0), reboot_name("op", "u", "n1", "n", 1, 1));
     }
 

@@ -2,9 +2,11 @@
 //!
 //! - [`sentinel`]: after a command that succeeded, tells so on the host, and in which boot that was.
 //! - [`reboot`]: waits for the approval, and reboots the host once.
+//! - [`probe`]: looks at the host, and tells what it is.
 //! - [`namespaces`]: runs a command as pid 1 of the host would.
 
 pub mod namespaces;
+pub mod probe;
 pub mod reboot;
 pub mod sentinel;
 

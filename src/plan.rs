@@ -147,6 +147,8 @@ pub enum Action {
     },
     /// Server-side apply, never with force, of what one manager owns on a Node.
     ApplyNode(NodeApply),
+    /// Server-side apply, never with force, of the labels and annotations that tell what a probe has found on a Node.
+    LabelNode(NodeLabels),
     /// Merge patch of a Node, bound to its uid and resourceVersion: takes away what the existing operator left there.
     TakeOver(TakeOver),
     /// Merge patch of one object, bound to its uid.
@@ -195,6 +197,21 @@ pub struct NodeApply {
     pub cordon: Option<String>,
 }
 
+/// What `rounds-labels` owns on a Node after the apply; what it owned before and is not named here goes, unless somebody
+/// else owns it as well.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeLabels {
+    /// The node.
+    pub node: Reference,
+    /// The resourceVersion that must still be the present one.
+    pub resource_version: String,
+    /// All labels.
+    pub labels: BTreeMap<String, String>,
+    /// All annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
 /// The existing operator's mark on a node, and the cordon that came with it. One write takes both away, whoever owns the
 /// fields; an apply by force would take two, and between them the node would carry a mark of ours.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -217,6 +234,7 @@ impl Action {
                 Reference { kind: text("/kind"), namespace: text("/metadata/namespace"), name: text("/metadata/name"), uid: String::new() }
             }
             Self::ApplyNode(apply) => apply.node.clone(),
+            Self::LabelNode(write) => write.node.clone(),
             Self::TakeOver(take) => take.node.clone(),
             Self::Patch { what, .. } | Self::Delete { what, .. } => what.clone(),
             Self::Evict { pod, .. } => pod.clone(),
@@ -234,6 +252,9 @@ impl Action {
                 (None, Some(_)) => format!("unlock {target}, keep it cordoned"),
                 (None, None) => format!("unlock {target}"),
             },
+            Self::LabelNode(write) if write.annotations.is_empty() => format!("take our labels off {target}"),
+            Self::LabelNode(write) if write.labels.is_empty() => format!("record that {target} was probed"),
+            Self::LabelNode(_) => format!("label {target}"),
             Self::TakeOver(TakeOver { uncordon: true, .. }) => format!("uncordon {target}, which the existing operator has left cordoned"),
             Self::TakeOver(_) => format!("take the existing operator's mark off {target}"),
             Self::Patch { patch, .. } => match patch.pointer("/spec/parallelism") {

@@ -136,6 +136,18 @@ reasons! {
     Deleting,
     /// A node was locked or cordoned by a resource that is gone.
     Orphaned,
+    /// A probe looks at the node, for the first time since it has booted.
+    Probing,
+    /// The node has booted and waits for its turn to be probed.
+    WaitingForProbe,
+    /// The probe of the node failed; it is tried again after a pause.
+    ProbeFailed,
+    /// What the probe found is written on the node.
+    Labelling,
+    /// What the probe found is written on the node, but for what somebody else has written there.
+    LabelConflict,
+    /// Somebody wants no labels on the node (kairos.io/managed is false): ours are taken off.
+    OptedOut,
     /// A finished Job is superseded by a newer run, or belongs to nothing.
     Superseded,
     /// What was recorded by the existing operator is taken as it stands.

@@ -12,6 +12,7 @@ use crate::cluster::apply::apply;
 use crate::cluster::errors::ObserveError;
 use crate::cluster::observe::observe;
 use crate::decide::decide;
+use crate::labels::probed::is_live;
 use crate::nodeop::api::NodeOpStatus;
 use crate::outcome::{Outcome, Verdict};
 use crate::plan::{Decision, Plan};
@@ -61,9 +62,10 @@ impl Round {
         self.plan.decisions.iter().any(|decision| decision.failed)
     }
 
-    /// Whether a node is in flight.
+    /// Whether a node is in flight, or being probed.
     pub fn is_in_flight(&self) -> bool {
-        self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
+        self.snapshot.probes.iter().any(is_live)
+            || self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
     }
 
     /// What keeps the runner from doing its work: a definition of another version, or a missing permission.

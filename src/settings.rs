@@ -15,6 +15,10 @@ pub struct Settings {
     pub pod_uid: Option<String>,
     /// Node that this runner runs on; it is taken last in its group.
     pub node_name: Option<String>,
+    /// Where probe Jobs are made (`--probe-namespace`, POD_NAMESPACE); None: nodes are not labelled.
+    pub probe_namespace: Option<String>,
+    /// How many nodes are probed at a time (`--probes`); 0: nodes are not labelled.
+    pub probes: usize,
     /// Work even while somebody holds the existing operator's lease (`--ignore-lease`).
     pub ignore_lease: bool,
 }
@@ -28,12 +32,19 @@ impl Default for Settings {
             namespaces: Vec::new(),
             pod_uid: None,
             node_name: None,
+            probe_namespace: None,
+            probes: 20,
             ignore_lease: false,
         }
     }
 }
 
 impl Settings {
+    /// The namespace in which nodes are probed, if this runner labels nodes.
+    pub fn labels_from(&self) -> Option<&str> {
+        self.probe_namespace.as_deref().filter(|namespace| self.probes > 0 && self.acts_on(namespace))
+    }
+
     /// Whether this runner acts on resources of a namespace.
     pub fn acts_on(&self, namespace: &str) -> bool {
         self.namespaces.is_empty() || self.namespaces.iter().any(|allowed| allowed == namespace)

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use views::{Budget, Job, Lease, Node, Pod};
+use views::{Budget, Job, Lease, Node, Pod, Probe};
 
 /// What one round saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub jobs: Vec<Job>,
     /// Pods that carry our labels, in all namespaces.
     pub pods: Vec<Pod>,
+    /// Probe Jobs in the namespace in which this runner probes nodes.
+    pub probes: Vec<Probe>,
     /// All pods on the nodes that are being drained, by node; a node that was not asked for has no entry.
     pub drains: BTreeMap<String, Vec<Pod>>,
     /// PodDisruptionBudgets; only listed while something drains.

@@ -44,6 +44,13 @@ pub struct Global {
     /// Secret with which nodes pull the runner's image (repeatable, or a,b)
     #[arg(long, global = true, value_name = "SECRET", value_delimiter = ',')]
     pub runner_pull_secret: Vec<String>,
+    /// Namespace in which nodes are probed to be labelled; unset: the one that the runner or its context is in, unless that
+    /// is `default`
+    #[arg(long, global = true, value_name = "NAME", env = "POD_NAMESPACE", hide_env_values = true)]
+    pub probe_namespace: Option<String>,
+    /// How many nodes are probed at a time; 0: nodes are not labelled
+    #[arg(long, global = true, value_name = "NUMBER", default_value_t = 20)]
+    pub probes: usize,
     /// Work even while the existing operator holds its lease: the two would work against each other
     #[arg(long, global = true, alias = "ignore-existing-operator")]
     pub ignore_lease: bool,
@@ -99,8 +106,17 @@ impl Global {
             namespaces: filled(&self.namespace),
             pod_uid: given(&self.pod_uid),
             node_name: given(&self.node_name),
+            probe_namespace: given(&self.probe_namespace),
+            probes: self.probes,
             ignore_lease: self.ignore_lease,
         }
+    }
+
+    /// The same, and what the connection tells of where the runner is. Nobody is meant to be in the namespace `default`.
+    pub fn settings_in(&self, cluster: &Cluster) -> Settings {
+        let settings = self.settings();
+        let own = Some(cluster.namespace()).filter(|namespace| *namespace != "default").map(ToString::to_string);
+        Settings { probe_namespace: settings.probe_namespace.or(own), ..settings }
     }
 
     /// The cluster that the flags mean.
@@ -116,13 +132,13 @@ impl Global {
         Ok(Cluster::connect(&connection).await?)
     }
 
-    /// A round that only looks: for verbs that print. Another operator's lease is no reason not to look.
+    /// A round that only looks, and with which settings: for verbs that print. Another operator's lease is no reason not to look.
     ///
     /// # Errors
     /// When the cluster cannot be observed.
-    pub async fn look(&self) -> Result<Round, Failure> {
-        let settings = Settings { ignore_lease: true, ..self.settings() };
+    pub async fn look(&self) -> Result<(Round, Settings), Failure> {
         let cluster = self.connect().await?;
+        let settings = Settings { ignore_lease: true, ..self.settings_in(&cluster) };
         let round = crate::round::round(&cluster, &settings, Mode::PlanOnly).await?;
         if let Some(lease) = round.snapshot.lease.as_ref().filter(|_| !self.ignore_lease) {
             let Lease { namespace, holder } = lease;
@@ -134,7 +150,7 @@ impl Global {
             tracing::warn!("CustomResourceDefinition {name}: {message}");
         }
         round.denied.iter().for_each(|permission| tracing::warn!("{permission}"));
-        Ok(round)
+        Ok((round, settings))
     }
 }
 

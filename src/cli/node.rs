@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::{Exit, Failure};
 use crate::node::NodeError;
 use crate::node::namespaces::Namespaces;
+use crate::node::probe::Probe;
 use crate::node::reboot::Reboot;
 use crate::node::sentinel::Sentinel;
 
@@ -18,6 +19,22 @@ pub enum Node {
     Sentinel(SentinelArgs),
     /// Wait for the approval and reboot the host
     Reboot(RebootArgs),
+    /// Look at the host, and tell by termination message what it is
+    Probe(ProbeArgs),
+}
+
+/// What looks at a host.
+#[derive(Debug, Args)]
+pub struct ProbeArgs {
+    /// Where the host's /etc is mounted
+    #[arg(long, value_name = "DIR", env = "HOST_ETC_PATH", default_value = "/host/etc")]
+    etc: PathBuf,
+    /// Below which /proc is
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
+    /// The file that the kubelet reads as the termination message
+    #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
+    message: PathBuf,
 }
 
 /// What follows a command that succeeded.
@@ -68,6 +85,10 @@ impl Node {
             Self::Sentinel(SentinelArgs { host, sentinel, message }) => {
                 let boot_id = Sentinel { host, sentinel, message }.tell().map_err(failure)?;
                 tracing::info!(boot_id, "the command succeeded");
+            }
+            Self::Probe(ProbeArgs { etc, root, message }) => {
+                let report = Probe { root, etc, message }.tell().map_err(failure)?;
+                tracing::info!(boot_id = report.boot_id, labels = report.labels.len(), "looked at the host");
             }
             Self::Reboot(args) => {
                 let RebootArgs { host, namespaces, sentinel, approval, mark, grace_seconds, command } = args;

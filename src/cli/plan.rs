@@ -52,7 +52,7 @@ enum Format {
 impl Plan {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let round = if self.offline.is_empty() { global.look().await? } else { self.offline(global)? };
+        let round = if self.offline.is_empty() { global.look().await?.0 } else { self.offline(global)? };
         match self.output {
             Format::Text => output::print(&plan_text::render(&round.plan))?,
             Format::Json => output::print_json(&plan_text::json(&round.plan))?,

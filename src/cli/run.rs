@@ -87,7 +87,7 @@ impl Run {
 
     /// Does the rounds; None: it was one.
     async fn drive(&self, cluster: &Cluster, global: &Global, shutdown: &Shutdown, tell: Tell<'_>) -> Result<Option<Ending>, RoundError> {
-        let settings = global.settings();
+        let settings = global.settings_in(cluster);
         let mode = if self.dry_run { Mode::DryRun } else { Mode::Live };
         if let Some(interval) = self.interval {
             round::run_loop(cluster, &settings, mode, interval, shutdown, tell).await;

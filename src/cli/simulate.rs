@@ -12,6 +12,7 @@ use super::output;
 use super::{Exit, Failure, Global};
 use crate::report::simulation::{gantt, markdown, summary, timeline};
 use crate::report::words::count;
+use crate::settings::Settings;
 use crate::simulate::fleet::{Fleet, Size};
 use crate::simulate::model::{Model, Spread};
 use crate::simulate::rollout::{Limits, Rollout};
@@ -158,7 +159,9 @@ impl Simulate {
         limits.longest = signed(self.limit);
         let world = World::new(loaded.snapshot, loaded.workload, self.model(), self.seed);
         let kills = self.kill.iter().map(|(node, after)| (signed(*after), node.clone())).collect();
-        let (rollout, _) = Rollout::new(world, global.settings(), limits, kills).run(|_| {});
+        // No time is simulated in which nodes are looked at: they count as probed.
+        let settings = Settings { probe_namespace: None, ..global.settings() };
+        let (rollout, _) = Rollout::new(world, settings, limits, kills).run(|_| {});
         Ok(rollout.trace())
     }
 

@@ -39,7 +39,7 @@ impl Snapshot {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
         let cluster = global.connect().await?;
-        let mut snapshot = observe(&cluster, &global.settings()).await.map_err(RoundError::from)?;
+        let mut snapshot = observe(&cluster, &global.settings_in(&cluster)).await.map_err(RoundError::from)?;
         let (pods, budgets) = workload(&cluster).await.map_err(RoundError::from)?;
         cluster.denied().iter().for_each(|permission| tracing::warn!("{permission}"));
         snapshot.budgets = budgets;

@@ -26,8 +26,10 @@ pub struct Status {
 impl Status {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let mut round = global.look().await?;
-        let settings = global.settings();
+        let (mut round, settings) = global.look().await?;
+        if settings.probes > 0 && settings.probe_namespace.is_none() {
+            tracing::info!("nodes are not labelled from here: name a namespace to probe them from with --probe-namespace");
+        }
         let acts_on = |namespace: &str| namespace.is_empty() || settings.acts_on(namespace);
         round.plan.decisions.retain(|decision| self.wants(decision) && acts_on(&decision.subject.namespace));
         if let (Some(name), true) = (&self.name, round.plan.decisions.is_empty()) {
@@ -46,8 +48,10 @@ impl Status {
 
     fn wants(&self, decision: &Decision) -> bool {
         let subject = &decision.subject;
-        let is_named =
-            |name: &String| subject.kind != "Node" && (*name == subject.name || *name == format!("{}/{}", subject.namespace, subject.name));
+        let is_named = |name: &String| {
+            !matches!(subject.kind.as_str(), "Node" | "Namespace")
+                && (*name == subject.name || *name == format!("{}/{}", subject.namespace, subject.name))
+        };
         self.name.as_ref().is_none_or(is_named)
     }
 }

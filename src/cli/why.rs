@@ -23,7 +23,7 @@ pub struct Why {
 impl Why {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let round = global.look().await?;
+        let (round, _) = global.look().await?;
         let unknown = || {
             let alike = why::similar(&round, &self.node);
             let hint = if alike.is_empty() {

@@ -72,7 +72,7 @@ impl Writer<'_> {
             Action::Create { .. } => refused_create,
             Action::Evict { .. } => evict::refused,
             Action::Delete { .. } => refused_delete,
-            Action::ApplyNode(_) | Action::TakeOver(_) | Action::Patch { .. } => refused_write,
+            Action::ApplyNode(_) | Action::LabelNode(_) | Action::TakeOver(_) | Action::Patch { .. } => refused_write,
         };
         self.send(request::request(action, self.dry_run()), refused).await
     }

@@ -7,6 +7,7 @@
 mod absent;
 mod explain;
 mod foreign;
+mod probes;
 mod resources;
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,9 @@ pub use workload::workload;
 /// # Errors
 /// When a list that decisions rest on cannot be had.
 pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
-    // What is observed is never limited by settings: another namespace's operation may hold a node.
-    let _ = settings;
+    // What is observed of resources is never limited by settings: another namespace's operation may hold a node.
     cluster.begin();
-    let first = resources::versions(cluster, kinds::NODEOP).await?;
+    let (first, probes) = future::try_join(resources::versions(cluster, kinds::NODEOP), probes::probes(cluster, settings)).await?;
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
     // Jobs before Pods: a pod that is missing beside its Job was not there when the Job was seen.
@@ -52,6 +52,7 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
         jobs,
         pods,
+        probes,
         nodeops: found.resources,
         unreadable: found.unreadable,
         lease,

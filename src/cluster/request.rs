@@ -9,7 +9,7 @@ use super::call::CallError;
 use super::evict;
 use super::kinds::{self, Kind};
 use crate::names;
-use crate::plan::{Action, Document, NodeApply, StatusWrite, TakeOver};
+use crate::plan::{Action, Document, NodeApply, NodeLabels, StatusWrite, TakeOver};
 use crate::snapshot::Reference;
 
 /// The request for one action.
@@ -20,6 +20,7 @@ pub fn request(action: &Action, dry_run: bool) -> Result<Request<Vec<u8>>, CallE
     match action {
         Action::Create { object } => create(object, dry_run),
         Action::ApplyNode(apply) => apply_node(apply, dry_run),
+        Action::LabelNode(write) => label_node(write, dry_run),
         Action::TakeOver(take) => take_over(take, dry_run),
         Action::Patch { what, patch } => merge(what, patch, dry_run),
         Action::Evict { pod, grace_seconds } => evict::request(pod, *grace_seconds, dry_run),
@@ -87,6 +88,23 @@ fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, Call
         body["spec"]["unschedulable"] = json!(true);
     }
     let params = PatchParams { dry_run, ..PatchParams::apply(manager) };
+    Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Apply(body))?)
+}
+
+/// What a probe has found, as the whole of what one manager owns on a Node.
+fn label_node(write: &NodeLabels, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
+    let NodeLabels { node, resource_version, labels, annotations } = write;
+    if node.uid.is_empty() || resource_version.is_empty() {
+        return Err(CallError::Unsent("a Node is only written to by uid and resourceVersion".into()));
+    }
+    let mut metadata = json!({ "name": node.name, "uid": node.uid, "resourceVersion": resource_version });
+    for (field, values) in [("labels", labels), ("annotations", annotations)] {
+        if !values.is_empty() {
+            metadata[field] = json!(values);
+        }
+    }
+    let body = json!({ "apiVersion": kinds::NODE.api_version(), "kind": kinds::NODE.name, "metadata": metadata });
+    let params = PatchParams { dry_run, ..PatchParams::apply(names::LABELS_MANAGER) };
     Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Apply(body))?)
 }
 

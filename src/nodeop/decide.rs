@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::advance::advance;
-use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
+use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, Phase};
 use super::drain::Allowance;
 use super::gate::{self, Gate};
 use super::jobs::{API_VERSION, KIND};
@@ -14,6 +14,7 @@ use super::place::Advance;
 use super::runs::Entries;
 use super::status::Parts;
 use super::{events, order, release, retention, runs};
+use crate::labels::probed;
 use crate::names::FOREIGN_FINALIZER;
 use crate::plan::{Decision, Document, NodeReason, StatusWrite, Step};
 use crate::reason::Reason;
@@ -83,11 +84,22 @@ fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
 fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
     let mut targets = order::targets(op.snapshot, op.spec, op.settings.node_name.as_deref());
     let restarted = status.spec_run.is_some_and(|run| run != op.run.spec_run);
-    let begun = op.run.adopted || status.spec_hash.is_some() && !restarted;
-    if begun && op.rollout.run_policy == Some(RunPolicy::Once) {
+    let begun = op.run.adopted || status.spec_hash.is_some() && !restarted && !is_waiting_for_labels(status);
+    if op.rollout.run_policy != Some(RunPolicy::Once) {
+        return targets;
+    }
+    if begun {
         targets.retain(|node| status.node_statuses.contains_key(&node.name));
+    } else if probed::is_awaited(op.spec.node_selector.as_ref(), op.snapshot, op.settings) {
+        // Who is labelled later would be left out for good.
+        targets.clear();
     }
     targets
+}
+
+/// Whether nothing has begun because nodes were still to be labelled.
+fn is_waiting_for_labels(status: &NodeOpStatus) -> bool {
+    status.phase == Some(Phase::Pending) && status.conditions.iter().any(|condition| condition.reason == Reason::NoMatchingNodes.code())
 }
 
 impl<'a> Next<'a> {
@@ -160,6 +172,8 @@ fn conclude<'a>(op: &Operation<'a>, before: &NodeOpStatus, targets: &[&'a Node],
     let summary = parts.summary(counts);
     let after = parts.status(counts, &summary);
     let subject = reference(op.meta);
+    let mut next = next;
+    next.steps.extend(after.as_ref().and_then(|_| events::nothing_to_do(op, before, &summary)));
     // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
     let looks_only = op.snapshot.older.contains(DEFINITION);
     let steps = if looks_only { Vec::new() } else { next.steps };

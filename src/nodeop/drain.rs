@@ -156,6 +156,9 @@ fn reboot_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allo
 /// Whether a pod belongs to a resource of ours: by its label *and* an owner that we know. A label alone would let anybody's
 /// pod escape a drain.
 fn is_ours(snapshot: &Snapshot, pod: &Pod) -> bool {
+    if snapshot.probes.iter().any(|probe| probe.pod.as_ref().is_some_and(|probe| probe.uid == pod.uid)) {
+        return true;
+    }
     let Some(owner) = pod.owner.as_ref().filter(|_| pod.labels.contains_key(names::LABEL_NODEOP)) else { return false };
     let nodeop = |uid: &str| snapshot.nodeops.iter().any(|op| op.meta.uid == uid && op.meta.namespace == pod.namespace);
     match owner.kind.as_str() {

@@ -4,12 +4,14 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::api::{NodePhase, NodeStatus};
+use super::api::{NodeOpStatus, NodePhase, NodeStatus, Phase};
 use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
+use super::status::Summary;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
+use crate::snapshot::Reference;
 
 /// Up to how many nodes in one operation a good end is worth an Event; the status has it in any case.
 const MANY: usize = 100;
@@ -38,27 +40,52 @@ pub fn steps(op: &Operation<'_>, node: &str, before: Option<&NodeStatus>, after:
     vec![op.step(node, Reason::Progressing, "tell what happened", Action::Create { object })]
 }
 
+/// The Event that an operation is worth which comes to nothing: its selector matches no node, and never did.
+pub fn nothing_to_do(op: &Operation<'_>, before: &NodeOpStatus, summary: &Summary) -> Option<Step> {
+    let is_so = |phase: Option<Phase>, reason: &str| phase == Some(Phase::Completed) && reason == Reason::NoMatchingNodes.code();
+    let was_so = before.conditions.iter().any(|condition| is_so(before.phase, &condition.reason));
+    let has_run = !before.node_statuses.is_empty();
+    if was_so || has_run || !is_so(Some(summary.phase), summary.reason.code()) {
+        return None;
+    }
+    let suffix = names::suffix(&["event", &op.meta.uid, "nothing", &op.meta.generation.to_string()], 10);
+    let mut object = about(op, &suffix, "Warning", summary.reason.code(), &summary.message);
+    object["action"] = json!("SelectNodes");
+    let subject = Reference::new(KIND, &op.meta.namespace, &op.meta.name, &op.meta.uid);
+    Some(Step {
+        subject,
+        reason: summary.reason,
+        message: "tell that there is nothing to do".into(),
+        actions: vec![Action::Create { object }],
+    })
+}
+
 fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, suffix: &str) -> Value {
     let reason = entry.reason.clone().unwrap_or_default();
     let message = entry.message.clone().unwrap_or_default();
-    let good = entry.phase == NodePhase::Completed;
+    let kind = if entry.phase == NodePhase::Completed { "Normal" } else { "Warning" };
+    let mut event = about(op, suffix, kind, &reason, &format!("node {node}: {message}"));
+    event["action"] = json!("RunOnNode");
+    event["related"] = json!({"apiVersion": "v1", "kind": "Node", "name": node, "uid": op.node_reference(node).uid});
+    event
+}
+
+/// An Event about an operation. The name is the same however often a round is repeated: at most one with each suffix.
+fn about(op: &Operation<'_>, suffix: &str, kind: &str, reason: &str, text: &str) -> Value {
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        // The name is the same however often a round is repeated: at most one of each kind per node and run.
         "metadata": {"name": format!("{}.{suffix}", names::shorten(&op.meta.name, 200)), "namespace": op.meta.namespace},
         "eventTime": micro_time(op.now()),
         "reportingController": "rounds",
         "reportingInstance": "rounds",
-        "action": "RunOnNode",
         "reason": reason,
-        "type": if good { "Normal" } else { "Warning" },
-        "note": note(&format!("node {node}: {message}")),
+        "type": kind,
+        "note": note(text),
         "regarding": {
             "apiVersion": API_VERSION, "kind": KIND,
             "name": op.meta.name, "namespace": op.meta.namespace, "uid": op.meta.uid,
         },
-        "related": {"apiVersion": "v1", "kind": "Node", "name": node, "uid": op.node_reference(node).uid},
     })
 }
 

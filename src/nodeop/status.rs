@@ -12,7 +12,7 @@ use super::operation::Operation;
 use super::place::LONGEST;
 use super::runs::{Entries, Walk};
 use super::verdict::clip;
-use crate::names;
+use crate::labels::probed;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::snapshot::views::Node;
@@ -112,13 +112,11 @@ impl Parts<'_, '_> {
         if counts.total > 0 {
             return make(Phase::Completed, Reason::Completed, format!("{} done", nodes(counts.total)), true, false, DONE);
         }
-        match i64::try_from(self.unlabelled()).unwrap_or(i64::MAX) {
-            0 => make(Phase::Completed, Reason::NoMatchingNodes, "the selector matches no node".into(), true, false, DONE),
-            nodes => {
-                let message = format!("the selector matches no node; {} without label {} yet", self::nodes(nodes), names::LABEL_MANAGED);
-                make(Phase::Pending, Reason::NoMatchingNodes, message, false, false, UNDERWAY)
-            }
+        if probed::is_awaited(self.op.spec.node_selector.as_ref(), self.op.snapshot, self.op.settings) {
+            let message = "no node is taken yet: not all of them have been looked at since they booted";
+            return make(Phase::Pending, Reason::NoMatchingNodes, message.into(), false, false, UNDERWAY);
         }
+        make(Phase::Completed, Reason::NoMatchingNodes, "the selector matches no node".into(), true, false, DONE)
     }
 
     /// The whole status, if it is another one than before.
@@ -250,17 +248,6 @@ impl Parts<'_, '_> {
             ((*name).to_string(), entry)
         };
         self.entries.iter().map(compact).collect()
-    }
-
-    /// Nodes that nobody has looked at yet, if the selector asks for what such a look would tell.
-    fn unlabelled(&self) -> usize {
-        let Some(selector) = &self.op.spec.node_selector else { return 0 };
-        let ours = |key: &String| key.starts_with("kairos.io/");
-        let asks = selector.match_labels.keys().any(ours) || selector.match_expressions.iter().any(|requirement| ours(&requirement.key));
-        if !asks {
-            return 0;
-        }
-        self.op.snapshot.nodes.values().filter(|node| !node.labels.contains_key(names::LABEL_MANAGED)).count()
     }
 }
 

@@ -8,9 +8,10 @@ use similar::TextDiff;
 
 use super::SCHEMA_VERSION;
 use super::paint::Tone;
+use crate::labels::{applied, release};
 use crate::names;
-use crate::plan::{Action, NodeApply, Plan, StatusWrite, TakeOver};
-use crate::snapshot::views::{Holder, Node};
+use crate::plan::{Action, NodeApply, NodeLabels, Plan, StatusWrite, TakeOver};
+use crate::snapshot::views::{Holder, Mark, Node};
 use crate::snapshot::{Reference, Snapshot};
 use crate::yaml::{self, YamlError};
 
@@ -105,6 +106,10 @@ fn change(snapshot: &Snapshot, action: &Action) -> Change {
             let (before, after) = node(snapshot.nodes.get(&apply.node.name), apply);
             (Verb::Update, before, after)
         }
+        Action::LabelNode(write) => {
+            let (before, after) = labelled(snapshot.nodes.get(&write.node.name), write);
+            (Verb::Update, before, after)
+        }
         Action::TakeOver(take) => {
             let (before, after) = taken_over(snapshot.nodes.get(&take.node.name), take);
             (Verb::Update, before, after)
@@ -168,6 +173,22 @@ fn taken_over(present: Option<&Node>, take: &TakeOver) -> (Value, Value) {
     let unschedulable = present.is_some_and(|node| node.unschedulable);
     let name = &take.node.name;
     (hold(name, lock.as_deref(), cordon.as_deref(), unschedulable), hold(name, lock.as_deref(), None, unschedulable && !take.uncordon))
+}
+
+/// What a probe may have something to say about on a node, before and after.
+fn labelled(present: Option<&Node>, write: &NodeLabels) -> (Value, Value) {
+    let before = present.cloned().unwrap_or_default();
+    let mut after = before.clone();
+    // What is decided to be written is in nobody's way.
+    let _ = applied::apply(&mut after, write);
+    let view = |node: &Node| {
+        let (labels, annotations): (Vec<_>, Vec<_>) = node.marks.iter().partition(|(key, _)| release::LABELS.contains(&key.as_str()));
+        let values =
+            |marks: Vec<(&String, &Mark)>| -> Value { marks.into_iter().map(|(key, mark)| (key.clone(), json!(mark.value))).collect() };
+        let metadata = json!({"name": write.node.name, "labels": values(labels), "annotations": values(annotations)});
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    };
+    (view(&before), view(&after))
 }
 
 /// What Rounds writes on a node, before and after.

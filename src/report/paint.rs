@@ -34,7 +34,8 @@ impl Tone {
             PreflightFailed | DrainTimeout | DrainRefused | CordonRemoved | LockRemoved | CommandFailed | JobLost | NotAdmitted
             | NodeTimeout | NodeGone | NodeReplaced | NodesFailed | NoBootId | InvalidSelector | InvalidWindow | InvalidSpec
             | Unreadable | NotRebooted | OlderDefinition => Self::Bad,
-            DrainBlocked | CannotStart | CordonConflict | NotReady | Suspended | StoppedOnFailure | Orphaned => Self::Wait,
+            DrainBlocked | CannotStart | CordonConflict | NotReady | Suspended | StoppedOnFailure | Orphaned | ProbeFailed
+            | LabelConflict => Self::Wait,
             _ => Self::Plain,
         }
     }

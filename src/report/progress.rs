@@ -154,7 +154,7 @@ fn denied(permission: &str) -> News {
 
 /// One line per resource that fits into a terminal: name, bar, counts, and the nodes in flight with their step.
 pub fn bars(round: &Round, columns: usize, rows: usize) -> Vec<String> {
-    let mut decisions: Vec<&Decision> = round.plan.decisions.iter().filter(|decision| decision.subject.kind != "Node").collect();
+    let mut decisions: Vec<&Decision> = round.plan.decisions.iter().filter(|decision| is_resource(decision)).collect();
     // What moves is on the screen first, if not everything fits.
     decisions.sort_by_key(|decision| decision.settled);
     let name = decisions.iter().map(|decision| path(decision).chars().count()).max().unwrap_or(0).min(40);
@@ -166,6 +166,11 @@ pub fn bars(round: &Round, columns: usize, rows: usize) -> Vec<String> {
         lines.push(clip_to(&format!("and {more} more"), columns));
     }
     lines
+}
+
+/// Nodes, and the labels of all of them, are no resources of which something is done.
+fn is_resource(decision: &Decision) -> bool {
+    !matches!(decision.subject.kind.as_str(), "Node" | "Namespace")
 }
 
 fn path(decision: &Decision) -> String {

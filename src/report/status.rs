@@ -19,7 +19,7 @@ const FEW: usize = 100;
 pub fn overview(round: &Round) -> String {
     let operations: Vec<(&Decision, NodeOpStatus)> = operations(round).collect();
     if operations.is_empty() {
-        return "No operations.\n".into();
+        return format!("No operations.\n{}", labelling(round));
     }
     let header = ["NAMESPACE", "NAME", "PHASE", "DONE", "IN FLIGHT", "REASON", "NOW", "MESSAGE"];
     let rows: Vec<Vec<Cell>> = operations.iter().map(|(decision, status)| row(decision, status)).collect();
@@ -31,7 +31,24 @@ pub fn overview(round: &Round) -> String {
     }
     let orphans = round.plan.decisions.iter().filter(|decision| decision.subject.kind == "Node");
     let left: String = orphans.map(|decision| format!("{}: {}: {}\n", decision.subject, decision.reason, decision.message)).collect();
-    if left.is_empty() { text } else { format!("{text}\nLeft behind\n{left}") }
+    let left = if left.is_empty() { left } else { format!("\nLeft behind\n{left}") };
+    text + &labelling(round) + &left
+}
+
+/// The decision about the labels of all nodes, while there is one.
+fn node_labels(round: &Round) -> Option<&Decision> {
+    round.plan.decisions.iter().find(|decision| decision.subject.kind == "Namespace")
+}
+
+/// How far nodes are looked at, and what is in the way of that; nothing once all of them are.
+fn labelling(round: &Round) -> String {
+    let Some(decision) = node_labels(round) else { return String::new() };
+    let mut text = format!("\nNode labels\n{}\n", said(decision));
+    let hindered = decision.nodes.iter().filter(|(_, why)| Tone::of(why.reason) == Tone::Wait);
+    for group in words::groups(hindered) {
+        text += &format!("{}: {}: {}\n", names(&group.nodes, LISTED), group.reason, group.message);
+    }
+    text
 }
 
 /// One operation, node by node: what is in flight first, then what failed, waits, and is done.
@@ -86,7 +103,7 @@ pub fn json(round: &Round) -> Value {
             })
         })
         .collect();
-    json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "warnings": warnings(round), "resources": resources})
+    json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "warnings": warnings(round), "resources": resources, "nodeLabels": node_labels(round)})
 }
 
 /// What keeps Rounds from doing all of its work, for programs.
@@ -173,7 +190,9 @@ fn since(round: &Round, entry: Option<&NodeStatus>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::Reason;
     use crate::report::cases::{self, plain};
+    use crate::snapshot::Reference;
 
     #[test]
     fn the_overview_has_a_line_per_operation_and_names_failed_nodes() {
@@ -189,6 +208,30 @@ default    op    n1    CommandFailed  3m     exit code 3
 "
         );
         assert_eq!(overview(&Round::default()), "No operations.\n");
+    }
+
+    #[test]
+    fn how_far_nodes_are_labelled_is_told_while_they_are() {
+        let why = |reason, message: &str| NodeReason { reason, message: message.into() };
+        let mut round = Round::default();
+        round.plan.decisions.push(Decision {
+            subject: Reference::new("Namespace", "", "rounds-system", ""),
+            reason: Reason::Probing,
+            message: "nodes: 1 probed now, 2 not probed: it failed".into(),
+            settled: false,
+            failed: false,
+            status: None,
+            steps: Vec::new(),
+            nodes: [
+                ("n1".to_string(), why(Reason::Probing, "a probe looks at it")),
+                ("n2".to_string(), why(Reason::ProbeFailed, "exit code 1")),
+                ("n3".to_string(), why(Reason::ProbeFailed, "exit code 1")),
+            ]
+            .into(),
+        });
+        let expected = "\nNode labels\nProbing: nodes: 1 probed now, 2 not probed: it failed\nn2, n3: ProbeFailed: exit code 1\n";
+        assert_eq!(plain(&overview(&round)), format!("No operations.\n{expected}"));
+        assert_eq!(json(&round)["nodeLabels"]["nodes"]["n2"]["reason"], "ProbeFailed");
     }
 
     #[test]

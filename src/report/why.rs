@@ -72,7 +72,11 @@ fn concerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = &'a De
 
 /// The operations that do not take the node, and why not.
 fn unconcerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = (&'a Decision, String)> {
-    let others = round.plan.decisions.iter().filter(move |decision| decision.subject.kind != "Node" && !decision.nodes.contains_key(name));
+    let others = round
+        .plan
+        .decisions
+        .iter()
+        .filter(move |decision| !matches!(decision.subject.kind.as_str(), "Node" | "Namespace") && !decision.nodes.contains_key(name));
     others.map(move |decision| {
         let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
         let selector = resource.and_then(|resource| resource.spec.node_selector.as_ref());

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use super::begin::Backing;
 use super::workload::Eviction;
 use super::world::{Happening, World};
+use crate::labels::applied;
 use crate::names;
 use crate::outcome::Verdict;
-use crate::plan::{Action, NodeApply, StatusWrite, TakeOver};
+use crate::plan::{Action, NodeApply, NodeLabels, StatusWrite, TakeOver};
 use crate::snapshot::views::{Holder, Node};
 use crate::snapshot::{Reference, objects};
 
@@ -34,6 +35,7 @@ impl World {
         match action {
             Action::Create { object } => self.create(object),
             Action::ApplyNode(apply) => self.apply_node(apply),
+            Action::LabelNode(write) => self.label_node(write),
             Action::TakeOver(take) => self.take_over(take),
             Action::Patch { what, patch } => self.patch(what, patch),
             Action::Evict { pod, .. } => self.evict(pod),
@@ -126,6 +128,22 @@ impl World {
         let opened = before.unschedulable && !node.unschedulable;
         if opened {
             self.opened();
+        }
+        Verdict::Done
+    }
+
+    fn label_node(&mut self, write: &NodeLabels) -> Verdict {
+        let version = self.version();
+        let node = match self.bound_node(&write.node, &write.resource_version) {
+            Ok(node) => node,
+            Err(verdict) => return verdict,
+        };
+        let before = node.clone();
+        if let Err(other) = applied::apply(node, write) {
+            return Verdict::Moved(format!("conflict with {other}"));
+        }
+        if *node != before {
+            node.resource_version = version;
         }
         Verdict::Done
     }

@@ -1,11 +1,14 @@
 //! From what stands on the wire to the slim views of [`crate::snapshot::views`].
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Meta;
-use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
+use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
 use super::wire;
+use crate::labels::release;
 use crate::names;
 use crate::selector::NodeSelector;
 
@@ -30,7 +33,7 @@ pub(crate) fn meta(raw: wire::Metadata) -> Meta {
 
 /// A Node.
 pub(crate) fn node(raw: wire::Node) -> Node {
-    let wire::NodeMetadata { annotations, managed_fields: managed, .. } = raw.metadata;
+    let wire::NodeMetadata { annotations, managed_fields: managed, labels, .. } = raw.metadata;
     let manager =
         |owns: fn(&wire::ManagedFields) -> bool| managed.iter().filter(move |entry| owns(&entry.fields)).map(|entry| entry.manager.clone());
     // Where several own an annotation, ours is the one that counts: it is the one that can be given up.
@@ -43,22 +46,66 @@ pub(crate) fn node(raw: wire::Node) -> Node {
     let mut cordon_managers: Vec<String> = manager(|fields| fields.spec.unschedulable.is_some()).collect();
     cordon_managers.sort();
     cordon_managers.dedup();
-    Node {
+    let mut node = Node {
         name: raw.metadata.name,
         uid: raw.metadata.uid,
         resource_version: raw.metadata.resource_version,
         created: raw.metadata.creation_timestamp,
-        labels: raw.metadata.labels,
+        marks: BTreeMap::new(),
         unschedulable: raw.spec.unschedulable,
         ready: is_true(&raw.status.conditions, "Ready"),
         boot_id: raw.status.node_info.boot_id,
-        probed_boot: annotations.probed_boot,
-        kairos_version: annotations.kairos_version,
-        lock: holder(annotations.lock, |fields| fields.metadata.annotations.lock.is_some()),
-        cordoned_by: holder(annotations.cordoned_by, |fields| fields.metadata.annotations.cordoned_by.is_some()),
+        probed_boot: annotations.probed_boot.clone(),
+        kairos_version: annotations.kairos_version.clone(),
+        lock: holder(annotations.lock.clone(), |fields| fields.metadata.annotations.has(names::ANNOTATION_LOCK)),
+        cordoned_by: holder(annotations.cordoned_by.clone(), |fields| fields.metadata.annotations.has(names::ANNOTATION_CORDONED_BY)),
         cordon_managers,
-        keep_cordoned: annotations.keep_cordoned.is_some_and(|value| value != "false"),
+        keep_cordoned: annotations.keep_cordoned.as_ref().is_some_and(|value| value != "false"),
         deleting: raw.metadata.deletion_timestamp.is_some(),
+        labels,
+    };
+    // Whose labels they are matters only where a probe is about to say something else; of a large fleet that is hardly a node.
+    if !node.is_probed() || node.is_opted_out() {
+        node.marks = marks(&node.labels, annotations, &managed);
+    }
+    node
+}
+
+/// What stands on a Node under the keys that a probe reports, and who owns it.
+fn marks(labels: &BTreeMap<String, String>, annotations: wire::NodeAnnotations, managed: &[wire::Managed]) -> BTreeMap<String, Mark> {
+    let owners = |owns: &dyn Fn(&wire::ManagedMetadata) -> bool| {
+        let mut owners: Vec<String> =
+            managed.iter().filter(|entry| owns(&entry.fields.metadata)).map(|entry| entry.manager.clone()).collect();
+        owners.sort();
+        owners.dedup();
+        // What nobody is known to own belongs to this name as soon as the first apply comes.
+        if managed.is_empty() { vec!["before-first-apply".to_string()] } else { owners }
+    };
+    let mark = |key: &str, value: &str, managers| (key.to_string(), Mark { value: value.to_string(), managers });
+    let labels = release::LABELS.iter().filter_map(|key| Some((*key, labels.get(*key)?)));
+    let labels = labels.map(|(key, value)| mark(key, value, owners(&|metadata| metadata.labels.has(key))));
+    let annotations = [
+        (names::ANNOTATION_PROBED_BOOT, annotations.probed_boot),
+        (names::ANNOTATION_VERSION, annotations.kairos_version),
+        ("kairos.io/name", annotations.kairos_name),
+        ("kairos.io/id-like", annotations.id_like),
+        ("kairos.io/init-version", annotations.init_version),
+        ("kairos.io/bug-report-url", annotations.bug_report_url),
+        ("kairos.io/home-url", annotations.home_url),
+    ];
+    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let annotations = annotations.map(|(key, value)| mark(key, &value, owners(&|metadata| metadata.annotations.has(key))));
+    labels.chain(annotations).collect()
+}
+
+/// A probe Job; its pod is still to be found.
+pub(crate) fn probe(raw: wire::Job) -> Probe {
+    let annotation = |key: &str| raw.metadata.annotations.get(key).cloned();
+    Probe {
+        boot_id: annotation(names::ANNOTATION_BOOT_ID).unwrap_or_default(),
+        attempt: annotation(names::ANNOTATION_ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(0),
+        pod: None,
+        job: job(raw),
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::views::{Budget, Job, Node, Pod};
+use super::views::{Budget, Job, Node, Pod, Probe};
 use super::{Reference, Resource, Unreadable, convert, wire};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::verdict::said;
@@ -39,6 +39,14 @@ pub fn pod(object: Value) -> Result<Pod, String> {
 /// What is wrong with it.
 pub fn job(object: Value) -> Result<Job, String> {
     decoded(object, convert::job)
+}
+
+/// A probe: its Job, without a pod.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn probe(object: Value) -> Result<Probe, String> {
+    decoded(object, convert::probe)
 }
 
 /// A PodDisruptionBudget.

@@ -32,6 +32,9 @@ pub struct Node {
     pub probed_boot: Option<String>,
     /// `KAIROS_VERSION` as the last probe read it: annotation `kairos.io/version`.
     pub kairos_version: Option<String>,
+    /// What stands under the keys that a probe reports, by key; only while the node waits for a probe, or was opted out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, Mark>,
     /// Who holds the node: annotation `operator.kairos.io/operation`.
     pub lock: Option<Holder>,
     /// Who cordoned the node: annotation `operator.kairos.io/cordoned-by`.
@@ -42,6 +45,16 @@ pub struct Node {
     pub keep_cordoned: bool,
     /// deletionTimestamp is set.
     pub deleting: bool,
+}
+
+/// A label or annotation on a Node that a probe may have something to say about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mark {
+    /// Its value.
+    pub value: String,
+    /// The field managers that own it.
+    pub managers: Vec<String>,
 }
 
 /// The value of a lock or cordon annotation, `<namespace>/<name>@<uid>`, and the field manager that owns it.
@@ -55,6 +68,16 @@ pub struct Holder {
 }
 
 impl Node {
+    /// Whether a probe has looked at the node since it booted.
+    pub fn is_probed(&self) -> bool {
+        !self.boot_id.is_empty() && self.probed_boot.as_ref() == Some(&self.boot_id)
+    }
+
+    /// Whether a person wants no labels on the node: `kairos.io/managed: "false"`.
+    pub fn is_opted_out(&self) -> bool {
+        self.labels.get(names::LABEL_MANAGED).is_some_and(|managed| managed == "false")
+    }
+
     /// The cordon mark, if it is the existing operator's.
     pub fn foreign_mark(&self) -> Option<&Holder> {
         self.cordoned_by.as_ref().filter(|holder| holder.manager == names::FOREIGN_MANAGER)
@@ -136,6 +159,20 @@ impl Job {
     pub fn is_finished(&self) -> bool {
         self.complete || self.failed.is_some()
     }
+}
+
+/// A Job that looks at a node, and its pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    /// The Job; the Node owns it.
+    pub job: Job,
+    /// The boot that it was made for.
+    pub boot_id: String,
+    /// How many probes of that boot have failed before.
+    pub attempt: i64,
+    /// Its pod, once there is one.
+    pub pod: Option<Pod>,
 }
 
 /// A reason and a message in the cluster's own words.

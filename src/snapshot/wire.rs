@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -63,6 +63,11 @@ raw! {
         #[serde(rename = "operator.kairos.io/keep-cordoned")] keep_cordoned: Option<String>,
         #[serde(rename = "operator.kairos.io/probed-boot")] probed_boot: Option<String>,
         #[serde(rename = "kairos.io/version")] kairos_version: Option<String>,
+        #[serde(rename = "kairos.io/name")] kairos_name: Option<String>,
+        #[serde(rename = "kairos.io/id-like")] id_like: Option<String>,
+        #[serde(rename = "kairos.io/init-version")] init_version: Option<String>,
+        #[serde(rename = "kairos.io/bug-report-url")] bug_report_url: Option<String>,
+        #[serde(rename = "kairos.io/home-url")] home_url: Option<String>,
     }
     NodeSpec { unschedulable: bool, }
     NodeStatus { conditions: Vec<Condition>, node_info: NodeInfo, }
@@ -72,10 +77,9 @@ raw! {
         #[serde(rename = "f:metadata")] metadata: ManagedMetadata,
         #[serde(rename = "f:spec")] spec: ManagedSpec,
     }
-    ManagedMetadata { #[serde(rename = "f:annotations")] annotations: ManagedAnnotations, }
-    ManagedAnnotations {
-        #[serde(rename = "f:operator.kairos.io/operation")] lock: Option<IgnoredAny>,
-        #[serde(rename = "f:operator.kairos.io/cordoned-by")] cordoned_by: Option<IgnoredAny>,
+    ManagedMetadata {
+        #[serde(rename = "f:annotations")] annotations: ManagedKeys,
+        #[serde(rename = "f:labels")] labels: ManagedKeys,
     }
     ManagedSpec { #[serde(rename = "f:unschedulable")] unschedulable: Option<IgnoredAny>, }
 
@@ -120,4 +124,64 @@ raw! {
     }
     Subject { uid: String, }
     EventSeries { last_observed_time: Option<Timestamp>, }
+}
+
+/// Which labels or annotations of Kairos' own and of ours a manager owns; all others are passed over.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ManagedKeys(Vec<String>);
+
+impl ManagedKeys {
+    /// Whether this key is among them.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|owned| owned == key)
+    }
+}
+
+impl<'de> Deserialize<'de> for ManagedKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+
+        impl<'de> Visitor<'de> for Keys {
+            type Value = ManagedKeys;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the fields of a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ManagedKeys, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(OwnKey(key)) = map.next_key()? {
+                    map.next_value::<IgnoredAny>()?;
+                    keys.extend(key);
+                }
+                Ok(ManagedKeys(keys))
+            }
+        }
+
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+/// A key of `fieldsV1` under `kairos.io/` or `operator.kairos.io/`, without its `f:`; None for any other, without a copy.
+struct OwnKey(Option<String>);
+
+impl<'de> Deserialize<'de> for OwnKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Key;
+
+        impl Visitor<'_> for Key {
+            type Value = OwnKey;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<OwnKey, E> {
+                let ours = |key: &&str| key.starts_with("kairos.io/") || key.starts_with("operator.kairos.io/");
+                Ok(OwnKey(key.strip_prefix("f:").filter(ours).map(ToString::to_string)))
+            }
+        }
+
+        deserializer.deserialize_str(Key)
+    }
 }

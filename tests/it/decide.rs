@@ -7,6 +7,7 @@ mod expect;
 mod hashed;
 mod nodes;
 mod pods;
+mod probes;
 mod properties;
 mod reboots;
 mod shorthand;
@@ -126,6 +127,7 @@ fn rules(snapshot: &Snapshot, plan: &Plan) -> Result<(), String> {
             let bound = match action {
                 Action::Create { .. } => true,
                 Action::TakeOver(take) => !take.node.uid.is_empty() && !take.resource_version.is_empty(),
+                Action::LabelNode(write) => !write.node.uid.is_empty() && !write.resource_version.is_empty(),
                 Action::ApplyNode(apply) => !apply.node.uid.is_empty() && !apply.resource_version.is_empty(),
                 Action::Patch { what, .. } | Action::Delete { what, .. } => !what.uid.is_empty(),
                 Action::Evict { pod, .. } => !pod.uid.is_empty(),

@@ -17,6 +17,7 @@ mod drains;
 mod examples;
 mod faults;
 mod hostile;
+mod labels;
 mod lifecycle;
 mod mishaps;
 mod mutations;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cluster::fake::{Log, Seen, fake};
-use crate::plan::{Document, NodeApply, StatusWrite, TakeOver};
+use crate::plan::{Document, NodeApply, NodeLabels, StatusWrite, TakeOver};
 use crate::reason::Reason;
 
 fn decision(status: Option<StatusWrite>, steps: Vec<Vec<Action>>) -> Decision {
@@ -110,6 +110,29 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
 }
 
 #[tokio::test]
+async fn labels_are_an_apply_without_force_of_all_that_their_manager_owns() {
+    let write = NodeLabels {
+        node: Reference::new("Node", "", "n1", "u-n1"),
+        resource_version: "7".into(),
+        labels: [("kairos.io/managed".to_string(), "true".to_string())].into(),
+        annotations: [("operator.kairos.io/probed-boot".to_string(), "b1".to_string())].into(),
+    };
+    let seen = sent(Action::LabelNode(write.clone()), Mode::Live).await;
+    assert_eq!((seen.what.as_str(), seen.query), ("PATCH /api/v1/nodes/n1", vec!["fieldManager=rounds-labels".to_string()]));
+    let metadata = json!({
+        "name": "n1", "uid": "u-n1", "resourceVersion": "7",
+        "labels": { "kairos.io/managed": "true" }, "annotations": { "operator.kairos.io/probed-boot": "b1" },
+    });
+    assert_eq!(seen.body, json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata }));
+    let nothing = NodeLabels { labels: Default::default(), annotations: Default::default(), ..write };
+    let metadata = json!({ "name": "n1", "uid": "u-n1", "resourceVersion": "7" });
+    assert_eq!(
+        sent(Action::LabelNode(nothing), Mode::Live).await.body,
+        json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata })
+    );
+}
+
+#[tokio::test]
 async fn a_patch_is_bound_to_the_uid() {
     let what = Reference::new("Job", "ns", "j1", "u-j1");
     let seen = sent(Action::Patch { what, patch: json!({ "spec": { "parallelism": 1 } }) }, Mode::Live).await;
@@ -159,6 +182,8 @@ async fn nothing_is_sent_without_a_uid_or_to_a_kind_that_is_not_ours() {
         Action::Evict { pod: Reference::new("Pod", "ns", "web", ""), grace_seconds: None },
         Action::ApplyNode(NodeApply { node: Reference::new("Node", "", "n1", ""), resource_version: "1".into(), ..Default::default() }),
         Action::ApplyNode(NodeApply { node: Reference::new("Node", "", "n1", "u"), ..Default::default() }),
+        Action::LabelNode(NodeLabels { node: Reference::new("Node", "", "n1", "u"), ..Default::default() }),
+        Action::LabelNode(NodeLabels { node: Reference::new("Node", "", "n1", ""), resource_version: "1".into(), ..Default::default() }),
         Action::Create { object: json!({ "kind": "ClusterRole", "metadata": { "name": "root" } }) },
     ] {
         let plan = Plan { decisions: vec![decision(None, vec![vec![action]])] };

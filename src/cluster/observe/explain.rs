@@ -30,8 +30,14 @@ pub(super) async fn explain(cluster: &Cluster, snapshot: &mut Snapshot) {
     let jobs: Vec<_> = jobs.map(|job| (&job.namespace, &job.uid, &mut job.warnings)).collect();
     let pods = snapshot.pods.iter_mut().filter(|pod| hangs(pod) && old(pod.created));
     let pods = pods.map(|pod| (&pod.namespace, &pod.uid, &mut pod.warnings));
+    let probes = snapshot.probes.iter_mut().filter(|probe| !probe.job.deleting && !probe.job.is_finished());
+    let probes = probes.filter_map(|probe| match &mut probe.pod {
+        None if old(probe.job.created) => Some((&probe.job.namespace, &probe.job.uid, &mut probe.job.warnings)),
+        Some(pod) if hangs(pod) && old(pod.created) => Some((&pod.namespace, &pod.uid, &mut pod.warnings)),
+        _ => None,
+    });
     let mut subjects: BTreeMap<&str, BTreeMap<&str, &mut Vec<Trouble>>> = BTreeMap::new();
-    for (namespace, uid, warnings) in jobs.into_iter().chain(pods) {
+    for (namespace, uid, warnings) in jobs.into_iter().chain(pods).chain(probes) {
         subjects.entry(namespace).or_default().insert(uid, warnings);
     }
     let looks = subjects.into_iter().map(|(namespace, subjects)| about(cluster, namespace, subjects));

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use super::dictionary::Class::{self, Budget as BudgetName, Job as JobName, Namespace, Operation, Uid, Value};
 use super::words::text;
+use crate::labels::report::Report;
 use crate::names;
 use crate::nodeop::rebooting::boot_id;
 use crate::selector::{NodeSelector, Requirement};
 use crate::snapshot::file::SnapshotFile;
-use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Node, Owner, Pod, Trouble};
+use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
 use crate::snapshot::{Reference, Snapshot, Unreadable};
 
 /// What is done with each text.
@@ -20,17 +21,22 @@ const KNOWN_VALUES: [&str; 10] = ["true", "false", "linux", "windows", "amd64", 
 /// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
 const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
 /// Containers that are not people's.
-const KNOWN_CONTAINERS: [&str; 4] =
-    [names::CONTAINER_NODEOP, names::CONTAINER_PREFLIGHT, names::CONTAINER_SENTINEL, names::CONTAINER_REBOOT];
+const KNOWN_CONTAINERS: [&str; 5] =
+    [names::CONTAINER_PROBE, names::CONTAINER_NODEOP, names::CONTAINER_PREFLIGHT, names::CONTAINER_SENTINEL, names::CONTAINER_REBOOT];
 
 /// Visits everything in a file.
 pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     let SnapshotFile { kind: _, schema_version: _, version: _, snapshot, workload } = file;
-    let Snapshot { now: _, nodes, jobs, pods, drains, budgets, nodeops, unreadable, absent, refused, lease, older: _ } = snapshot;
+    let Snapshot { now: _, nodes, jobs, pods, probes, drains, budgets, nodeops, unreadable, absent, refused, lease, older: _ } = snapshot;
     keys(nodes, |name| visit(Class::Node, name));
     nodes.values_mut().for_each(|one| node(one, visit));
     jobs.iter_mut().for_each(|one| job(one, visit));
     workload.iter_mut().chain(pods).for_each(|one| pod(one, visit));
+    for Probe { job: of, boot_id, attempt: _, pod: its } in probes {
+        job(of, visit);
+        visit(Uid, boot_id);
+        its.iter_mut().for_each(|one| pod(one, visit));
+    }
     keys(drains, |name| visit(Class::Node, name));
     drains.values_mut().flatten().for_each(|one| pod(one, visit));
     budgets.iter_mut().for_each(|one| budget(one, visit));
@@ -65,6 +71,7 @@ fn node(node: &mut Node, visit: &mut Visit<'_>) {
         boot_id,
         probed_boot,
         kairos_version,
+        marks,
         lock,
         cordoned_by,
         cordon_managers,
@@ -78,6 +85,14 @@ fn node(node: &mut Node, visit: &mut Visit<'_>) {
     // As with labels of Kairos' own: the values are hashed, that there is one is not.
     kairos_version.iter_mut().for_each(|version| visit(Value, version));
     labels(with, visit);
+    for (key, Mark { value: of, managers }) in marks {
+        if key == names::ANNOTATION_PROBED_BOOT {
+            visit(Uid, of);
+        } else {
+            value(key, of, visit);
+        }
+        managers.iter_mut().for_each(|one| manager(one, visit));
+    }
     for Holder { value, manager: by } in [lock, cordoned_by].into_iter().flatten() {
         holder(value, visit);
         manager(by, visit);
@@ -101,12 +116,14 @@ fn holder(value: &mut String, visit: &mut Visit<'_>) {
 /// A field manager: ours has the uid of its resource in its name; kubectl and the existing operator are no secret.
 fn manager(name: &mut String, visit: &mut Visit<'_>) {
     let ours = names::node_manager("");
+    if [names::LABELS_MANAGER, names::FOREIGN_MANAGER, "before-first-apply"].contains(&name.as_str()) || name.starts_with("kubectl") {
+        return;
+    }
     match name.strip_prefix(&ours).map(ToString::to_string) {
         Some(mut uid) => {
             visit(Uid, &mut uid);
             *name = names::node_manager(&uid);
         }
-        None if name == names::FOREIGN_MANAGER || name.starts_with("kubectl") => {}
         None => visit(Class::Manager, name),
     }
 }
@@ -181,6 +198,14 @@ fn container(container: &mut Container, visit: &mut Visit<'_>) {
             how.message = how.message.trim().to_string();
             visit(Uid, &mut how.message);
         }
+        ContainerState::Ended(how) if *name == names::CONTAINER_PROBE => match Report::parse(&how.message) {
+            Some(mut told) => {
+                visit(Uid, &mut told.boot_id);
+                told.labels.iter_mut().chain(&mut told.annotations).for_each(|(key, one)| value(key, one, visit));
+                how.message = told.message();
+            }
+            None => exit(how, visit),
+        },
         ContainerState::Ended(how) => exit(how, visit),
     }
     last_exit.iter_mut().for_each(|how| exit(how, visit));

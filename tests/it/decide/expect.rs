@@ -22,6 +22,14 @@ pub struct Expect {
     ops: BTreeMap<String, Subject>,
     /// Reasons of the sweep, by node.
     sweep: Option<BTreeMap<String, String>>,
+    /// Reasons of the labelling, by node; none if nothing is decided about labels.
+    labelling: Option<BTreeMap<String, String>>,
+    /// Parts of its messages, by node.
+    said: BTreeMap<String, String>,
+    /// Whether it is settled.
+    labelled: Option<bool>,
+    /// All labels and annotations that are written, by node.
+    written: Option<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -68,7 +76,32 @@ impl Expect {
                 swept.map(|decision| (decision.subject.name.clone(), decision.reason.to_string())).collect();
             compare("sweep", expected, &actual, &mut differences);
         }
+        self.check_labels(plan, &mut differences);
         if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }
+    }
+}
+
+impl Expect {
+    fn check_labels(&self, plan: &Plan, differences: &mut Vec<String>) {
+        let decision = plan.decisions.iter().find(|decision| decision.subject.kind == "Namespace");
+        if let Some(expected) = &self.labelling {
+            let nodes = decision.iter().flat_map(|decision| &decision.nodes);
+            compare("labelling", expected, &nodes.map(|(node, why)| (node.clone(), why.reason.to_string())).collect(), differences);
+        }
+        for (node, part) in &self.said {
+            let said = decision.and_then(|decision| decision.nodes.get(node)).map(|why| why.message.as_str()).unwrap_or_default();
+            if !said.contains(part) {
+                differences.push(format!("of {node} it is said {said:?}, expected {part:?} in it"));
+            }
+        }
+        let settled = decision.is_none_or(|decision| decision.settled && !decision.failed);
+        if self.labelled.is_some_and(|expected| expected != settled) {
+            differences.push(format!("labelled is {settled}"));
+        }
+        let written = super::probes::written(plan);
+        if self.written.as_ref().is_some_and(|expected| *expected != written) {
+            differences.push(format!("written is {written:#?}"));
+        }
     }
 }
 
@@ -180,7 +213,7 @@ fn summary(world: &World, action: &Action) -> String {
     let target = world.shown(&action.target().to_string());
     match action {
         Action::Create { object } if object["kind"] == "Event" => {
-            format!("event {} {}", object["reason"].as_str().unwrap(), object["related"]["name"].as_str().unwrap())
+            format!("event {} {}", object["reason"].as_str().unwrap(), object["related"]["name"].as_str().unwrap_or("of the operation"))
         }
         Action::Delete { resource_version: Some(_), .. } => format!("delete {target} if unchanged"),
         Action::Patch { patch, .. } if patch.pointer("/spec/ttlSecondsAfterFinished").is_some() => {

@@ -31,6 +31,7 @@ fn kind(action: &Action) -> String {
     match action {
         Action::Create { object } => format!("create {}", object["kind"]),
         Action::ApplyNode(apply) => format!("apply {} {}", apply.lock.is_some(), apply.cordon.is_some()),
+        Action::LabelNode(write) => format!("label {} {}", write.labels.len(), write.annotations.len()),
         Action::TakeOver(take) => format!("take over {}", take.uncordon),
         // A boot id is a name as well.
         Action::Patch { what, patch } if patch["metadata"].is_object() => format!("annotate {}", what.kind),
@@ -46,6 +47,7 @@ fn renamed(settings: &Settings, names: &BTreeMap<String, String>) -> Settings {
     Settings {
         node_name: settings.node_name.as_ref().map(name),
         pod_uid: settings.pod_uid.as_ref().map(name),
+        probe_namespace: settings.probe_namespace.as_ref().map(name),
         namespaces: settings.namespaces.iter().map(name).collect(),
         ..settings.clone()
     }
@@ -68,9 +70,9 @@ pub fn same_without_names(snapshot: &Snapshot, settings: &Settings, plan: &Plan,
     if before == after { Ok(()) } else { Err(format!("another plan without names:\n{}\n---\n{}\n", before.join("\n"), after.join("\n"))) }
 }
 
-/// A snapshot with a text of somebody's own wherever one can stand: `$0` to `$84`.
+/// A snapshot with a text of somebody's own wherever one can stand: `$0` to `$95`.
 const EVERYWHERE: &str = include_str!("secrets.json");
-const TEXTS: usize = 85;
+const TEXTS: usize = 96;
 
 /// A name, a word or an address, such as no word of ours is.
 fn secrets() -> impl Strategy<Value = Vec<String>> {

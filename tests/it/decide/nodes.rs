@@ -28,6 +28,9 @@ pub fn node(name: &str, mut fields: Value) -> Result<Node, String> {
             fields[key] = json!({"value": format!("default/{op}@{op}-uid"), "manager": format!("rounds-{op}-uid")});
         }
     }
+    if let Some(Value::Array(words)) = fields.get("marks") {
+        fields["marks"] = super::probes::marks(words).into();
+    }
     if let Some(Value::Array(labels)) = fields.get("labels") {
         let pairs = labels.iter().map(|label| label.as_str().unwrap()).map(|label| label.split_once('=').unwrap_or((label, "")));
         fields["labels"] = pairs.map(|(key, value)| (key.to_string(), json!(value))).collect::<Map<_, _>>().into();

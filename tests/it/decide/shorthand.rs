@@ -37,6 +37,9 @@ pub struct Words {
     workloads: BTreeMap<String, Vec<Value>>,
     /// Nodes whose pods were not listed although they drain.
     unlisted: Vec<String>,
+    /// How many nodes are probed at a time; none are where a case does not say.
+    probing: Option<usize>,
+    probes: Vec<Value>,
     budgets: Vec<Value>,
     /// `Kind name`; "auto": whatever a GET would confirm.
     absent: Vec<String>,
@@ -124,6 +127,8 @@ impl Words {
                 node_name: self.own_node.clone(),
                 namespaces: self.namespaces.clone(),
                 pod_uid: Some("runner-uid".into()),
+                probe_namespace: self.probing.map(|_| super::probes::NAMESPACE.into()),
+                probes: self.probing.unwrap_or(20),
                 ..Settings::default()
             },
             workloads: BTreeMap::new(),
@@ -143,6 +148,13 @@ impl Words {
         for words in &self.pods {
             let pod = world.pod(words)?;
             world.snapshot.pods.push(pod);
+        }
+        if self.probing.is_some() {
+            world.name_probes();
+        }
+        for words in &self.probes {
+            let probe = world.probe(words)?;
+            world.snapshot.probes.push(probe);
         }
         for (node, pods) in &self.workloads {
             let pods = pods.iter().map(|words| workload(node, words)).collect::<Result<Vec<_>, _>>()?;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use rounds::labels::applied;
+use rounds::names;
 use rounds::nodeop::api::NodeStep;
 use rounds::plan::{Action, Plan, TakeOver};
 use rounds::snapshot::views::{Holder, Job, Node, Pod, Trouble};
-use rounds::snapshot::{Reference, Snapshot};
+use rounds::snapshot::{Reference, Snapshot, objects};
 use serde_json::{Value, json};
 
 use super::shorthand::{World, time};
@@ -24,6 +26,12 @@ pub fn carry_out(world: &mut World, action: &Action) {
     match action {
         Action::Create { object } => create(world, object),
         Action::ApplyNode(apply) => fleet::apply_node(&mut world.snapshot, apply),
+        Action::LabelNode(write) => {
+            let Some(node) = world.snapshot.nodes.get_mut(&write.node.name).filter(|node| node.uid == write.node.uid) else { return };
+            assert_eq!(node.resource_version, write.resource_version, "a stale apply is refused");
+            applied::apply(node, write).expect("nobody else's field is written");
+            fleet::bump(&mut node.resource_version);
+        }
         Action::TakeOver(take) => take_over(&mut world.snapshot, take),
         Action::Patch { what, patch } if what.kind == "Pod" => {
             let Some(pod) = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid) else { return };
@@ -46,6 +54,7 @@ pub fn carry_out(world: &mut World, action: &Action) {
         }
         Action::Delete { what, .. } => {
             world.snapshot.jobs.retain(|job| job.uid != what.uid);
+            world.snapshot.probes.retain(|probe| probe.job.uid != what.uid);
             world.snapshot.pods.retain(|pod| pod.uid != what.uid && pod.owner.as_ref().is_none_or(|owner| owner.uid != what.uid));
         }
     }
@@ -55,6 +64,15 @@ fn create(world: &mut World, object: &Value) {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     let words = world.shown(&name);
+    if object["metadata"]["labels"].get(names::LABEL_PROBE).is_some() {
+        if !world.snapshot.probes.iter().any(|probe| probe.job.name == name) {
+            let mut object = object.clone();
+            object["metadata"]["uid"] = json!(format!("{words}-uid"));
+            object["metadata"]["creationTimestamp"] = json!(world.snapshot.now);
+            world.snapshot.probes.push(objects::probe(object).unwrap());
+        }
+        return;
+    }
     if kind == "Job" && !world.snapshot.jobs.iter().any(|job| job.name == name) {
         let job = world.job(&json!({"is": format!("{words} held")})).unwrap();
         world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
@@ -165,6 +183,11 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             world.put(&format!("{job} refused"))?;
             world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });
         }
+        ["probe", node, "tells", ..] => {
+            let labels: Value = rounds::yaml::from_str(&rest(3)).map_err(|error| error.to_string())?;
+            world.probe_is(node, "told", &json!({"labels": labels}))?;
+        }
+        ["probe", node, "is", state] => world.probe_is(node, state, &json!({}))?,
         ["job", job, "is", "deleting"] => world.job_mut(job)?.deleting = true,
         ["job", job, "is", "gone"] => {
             let name = world.real(job);

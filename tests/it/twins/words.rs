@@ -98,6 +98,7 @@ impl Words {
                 (None, Some(_)) => format!("unlock {name} cordoned"),
                 (None, None) => format!("unlock {name}"),
             },
+            Action::LabelNode(_) => format!("label {name}"),
             Action::TakeOver(_) => format!("take over {name}"),
             Action::Patch { patch, .. } if patch.pointer("/spec/parallelism").is_some() => format!("start {name}"),
             Action::Patch { .. } if kind == "Pod" => format!("approve {name}"),
