@@ -1,21 +1,28 @@
 //! From what a round saw to what it wants: folds over all resources in a fixed order, sharing budgets and nodes. Pure.
 
+use std::collections::HashSet;
+
 use crate::labels;
 use crate::nodeop;
 use crate::nodeop::adopt;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::drain::Allowance;
 use crate::nodeop::pending::Others;
-use crate::plan::{Decision, Plan};
+use crate::plan::{Action, Decision, Plan};
 use crate::reason::Reason;
 use crate::settings::Settings;
 use crate::snapshot::{Resource, Snapshot, Unreadable};
 use crate::sweep;
+use crate::upgrade::{self, bond, child};
 
-/// Decides one idempotent step per resource: the older one goes first.
+/// What is said of a resource that is somebody else's to act on.
+const OTHER_NAMESPACE: &str = "this runner acts on other namespaces only (--namespace)";
+
+/// Decides one idempotent step per resource: the older one goes first. What an upgrade has made is as old as the upgrade.
 pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     let mut resources: Vec<_> = snapshot.nodeops.iter().collect();
-    resources.sort_by_key(|resource| resource.meta.order());
+    resources
+        .sort_by_key(|resource| bond::upgrade_of(snapshot, &resource.meta).map_or(resource.meta.order(), |upgrade| upgrade.meta.order()));
 
     let mut others = Others::default();
     for resource in &resources {
@@ -23,21 +30,48 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     }
 
     let mut allowance = Allowance::new();
-    let mut plan = Plan::default();
+    let mut plan = Plan { decisions: upgrades(snapshot, settings) };
+    let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
     for resource in resources {
         if !settings.acts_on(&resource.meta.namespace) {
-            let message = "this runner acts on other namespaces only (--namespace)";
-            let mut decision = nodeop::decide::untouched(&resource.meta, Reason::OtherNamespace, message);
+            let mut decision = nodeop::decide::untouched(&resource.meta, Reason::OtherNamespace, OTHER_NAMESPACE);
             decision.settled = true;
             plan.decisions.push(decision);
             continue;
         }
-        plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, &mut others, &mut allowance));
+        let moved = bond::upgrade_of(snapshot, &resource.meta).is_some_and(|upgrade| upgrade.meta.moved);
+        if moved || changing.contains(&resource.meta.uid) {
+            let message = "its NodeOpUpgrade has changed; the next round goes on with what it wants now";
+            plan.decisions.push(nodeop::decide::untouched(&resource.meta, Reason::Moved, message));
+            continue;
+        }
+        let terms = bond::terms(snapshot, resource);
+        plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, terms, &mut others, &mut allowance));
     }
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
     plan.decisions.extend(labels::decide::decide(snapshot, settings));
     plan.decisions.extend(sweep::decide(snapshot, settings));
     plan
+}
+
+/// The upgrades come first: their NodeOps are decided on what they say.
+fn upgrades(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
+    let mut upgrades: Vec<_> = snapshot.upgrades.iter().collect();
+    upgrades.sort_by_key(|upgrade| upgrade.meta.order());
+    let decide = |upgrade: &child::Upgrade| match settings.acts_on(&upgrade.meta.namespace) {
+        true => upgrade::decide::decide(snapshot, upgrade),
+        false => Decision { settled: true, ..upgrade::decide::untouched(&upgrade.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
+    };
+    upgrades.into_iter().map(decide).collect()
+}
+
+/// The objects, by uid, that a decision changes in what they are to do.
+fn changes(decision: &Decision) -> impl Iterator<Item = String> {
+    let patched = |action: &Action| match action {
+        Action::Patch { what, .. } => Some(what.uid.clone()),
+        _ => None,
+    };
+    decision.steps.iter().flat_map(|step| &step.actions).filter_map(patched)
 }
 
 /// The nodes that a resource is on. The existing operator's statuses have no steps: what it began may still run when we

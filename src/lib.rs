@@ -6,6 +6,7 @@
 //! - [`snapshot`]: all that a round saw, its time included.
 //! - [`nodeop`]: what a NodeOp needs next. Pure.
 //! - [`labels`]: which nodes are to be looked at, and labelled with what was found. Pure.
+//! - [`upgrade`]: what a NodeOpUpgrade needs next: a NodeOp of its own. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
 //! - [`settings`]: what the runner was told.

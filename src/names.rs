@@ -55,6 +55,11 @@ pub const ROLE_MASTER: &str = "node-role.kubernetes.io/master";
 /// Label that tells whether a node runs Kairos.
 pub const LABEL_MANAGED: &str = "kairos.io/managed";
 
+/// Label on the NodeOp that an upgrade has made: the name of the NodeOpUpgrade.
+pub const LABEL_UPGRADE: &str = "nodeopupgrade.kairos.io/name";
+/// Annotation on the NodeOp that an upgrade has made: from what. While that stands, what it executes is left as it is.
+pub const ANNOTATION_MADE_FROM: &str = "operator.kairos.io/made-from";
+
 /// Container that runs the command.
 pub const CONTAINER_NODEOP: &str = "nodeop";
 /// Container that runs the preflight.

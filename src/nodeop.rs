@@ -10,6 +10,7 @@
 //!   are its larger arms.
 //! - [`drain`]: which pods leave. [`jobs`]: what runs on the node. [`verdict`]: what became of it.
 //! - [`rebooting`]: from the command's success to a new boot that stands. [`reboot_pod`]: what waits on the node for it.
+//! - [`version`]: what the node runs then. [`terms`]: what the resource says that has made the operation.
 //! - [`release`], [`retention`], [`events`]: what follows. [`status`]: what is said about it.
 
 pub mod adopt;
@@ -34,4 +35,6 @@ pub mod running;
 pub mod runs;
 pub mod spec_hash;
 pub mod status;
+pub mod terms;
 pub mod verdict;
+pub mod version;

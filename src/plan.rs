@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::names;
+use crate::nodeop::jobs;
 use crate::reason::Reason;
 use crate::snapshot::Reference;
 
@@ -259,6 +260,7 @@ impl Action {
             Self::TakeOver(_) => format!("take the existing operator's mark off {target}"),
             Self::Patch { patch, .. } => match patch.pointer("/spec/parallelism") {
                 Some(_) => format!("start {target}"),
+                _ if target.kind == jobs::KIND => format!("change {target}"),
                 _ if patch.pointer(&approval()).is_some() => format!("approve the reboot by {target}"),
                 _ => format!("patch {target}"),
             },

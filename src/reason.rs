@@ -104,6 +104,12 @@ reasons! {
     Verifying,
     /// The command succeeded, but the reboot after it did not come about.
     NotRebooted,
+    /// The node has rebooted, and runs another version than the one that was installed.
+    WrongVersion,
+    /// The node has rebooted, but into its passive or its recovery system.
+    FallbackBoot,
+    /// The version that was installed is older than the one that was there.
+    Downgraded,
     /// The Job is being removed.
     Cancelling,
     /// The lock is being taken off.
@@ -112,6 +118,14 @@ reasons! {
     OtherJobRunning,
     /// The new run waits for what the last one still has on the node.
     WaitingForLastRun,
+    /// An upgrade that was created later takes the node.
+    SupersededBy,
+    /// The NodeOp of the upgrade is being made.
+    Creating,
+    /// The NodeOp of the upgrade is being changed, or has not been looked at since it was.
+    Updating,
+    /// There is a NodeOp of that name already, which this upgrade has not made.
+    NameTaken,
     /// The operation is under way.
     Progressing,
     /// Every node is done.

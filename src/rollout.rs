@@ -135,6 +135,9 @@ pub struct Reboot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3_600))]
     pub grace_seconds: Option<i64>,
+    /// Whether the node must be in its active system after the reboot, and run the version that the command's termination message tells as "upgraded to VERSION" (default false; upgrades: true unless forced).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_version: Option<bool>,
 }
 
 /// Hours, minutes and seconds, within bounds. The pattern comes first: CEL's own error for what is none names no remedy.
@@ -154,6 +157,11 @@ impl Reboot {
     /// Seconds between the new boot id and the end.
     pub fn ready(&self) -> i64 {
         self.ready_seconds.unwrap_or(30)
+    }
+
+    /// Whether the version is looked at after the reboot.
+    pub fn verifies_version(&self) -> bool {
+        self.verify_version.unwrap_or(false)
     }
 
     /// Seconds between the approval and the reboot.

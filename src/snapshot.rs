@@ -18,7 +18,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use views::{Budget, Job, Lease, Node, Pod, Probe};
+use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
+use views::{Budget, Job, Lease, Node, Owner, Pod, Probe};
 
 /// What one round saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub budgets: Vec<Budget>,
     /// NodeOps of all namespaces.
     pub nodeops: Vec<Resource<NodeOpSpec, NodeOpStatus>>,
+    /// NodeOpUpgrades of all namespaces.
+    pub upgrades: Vec<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>>,
     /// Resources that could not be read as what they claim to be.
     pub unreadable: Vec<Unreadable>,
     /// What a GET confirmed not to exist (any more), or to exist under another uid.
@@ -117,6 +120,8 @@ pub struct Meta {
     pub foreign_finalizer: bool,
     /// Changed, or came, between the two looks that a round takes at it: nothing is decided for it in this round.
     pub moved: bool,
+    /// The resource that has made it.
+    pub owner: Option<Owner>,
     /// Our annotations, `operator.kairos.io/…` and `build.kairos.io/…`.
     pub annotations: BTreeMap<String, String>,
 }

@@ -187,9 +187,9 @@ impl Simulate {
         if let Some(at) = self.at {
             loaded.snapshot.now = at;
         }
-        if loaded.snapshot.nodeops.is_empty() {
+        if loaded.snapshot.nodeops.is_empty() && loaded.snapshot.upgrades.is_empty() {
             let hint = "pass one, for example examples/nodeop-reboot.yaml";
-            return Err(Failure::new("there is no NodeOp among the manifests, so nothing would happen").hint(hint));
+            return Err(Failure::new("there is no NodeOp and no NodeOpUpgrade among the manifests, so nothing would happen").hint(hint));
         }
         match self.nodes {
             Some(_) if !loaded.snapshot.nodes.is_empty() => {

@@ -21,6 +21,8 @@ const fn kind(name: &'static str, group: &'static str, version: &'static str, pl
 
 /// NodeOp.
 pub const NODEOP: Kind = kind("NodeOp", "operator.kairos.io", "v1alpha1", "nodeops", true);
+/// NodeOpUpgrade.
+pub const UPGRADE: Kind = kind("NodeOpUpgrade", "operator.kairos.io", "v1alpha1", "nodeopupgrades", true);
 /// Node.
 pub const NODE: Kind = kind("Node", "", "v1", "nodes", false);
 /// Pod.
@@ -37,10 +39,10 @@ pub const BUDGET: Kind = kind("PodDisruptionBudget", "policy", "v1", "poddisrupt
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
 /// The kinds that a plan may write to.
-const WRITTEN: &[Kind] = &[NODEOP, NODE, POD, JOB];
+const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, NODE, POD, JOB];
 
 /// The kinds that a plan may create.
-const CREATED: &[Kind] = &[POD, JOB, NEW_EVENT];
+const CREATED: &[Kind] = &[NODEOP, POD, JOB, NEW_EVENT];
 
 impl Kind {
     /// The kind of that name, if a plan may write to it.

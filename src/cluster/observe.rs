@@ -26,6 +26,7 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::Lease;
 use crate::snapshot::{convert, doubts, wire};
+use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
 
 pub use workload::workload;
 
@@ -37,6 +38,7 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
     // What is observed of resources is never limited by settings: another namespace's operation may hold a node.
     cluster.begin();
     let (first, probes) = future::try_join(resources::versions(cluster, kinds::NODEOP), probes::probes(cluster, settings)).await?;
+    let upgrades = resources::versions(cluster, kinds::UPGRADE).await?;
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
     // Jobs before Pods: a pod that is missing beside its Job was not there when the Job was seen.
@@ -48,13 +50,16 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         future::try_join3(list(cluster, Query::all(kinds::NODE), convert::node), ours, lease(cluster)).await?;
 
     let found = resources::in_full::<NodeOpSpec, NodeOpStatus>(cluster, kinds::NODEOP, &first).await?;
+    // After the NodeOps: one whose upgrade is not there was made for one that is gone.
+    let upgrades = resources::in_full::<NodeOpUpgradeSpec, NodeOpUpgradeStatus>(cluster, kinds::UPGRADE, &upgrades).await?;
     let mut snapshot = Snapshot {
         nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
         jobs,
         pods,
         probes,
         nodeops: found.resources,
-        unreadable: found.unreadable,
+        upgrades: upgrades.resources,
+        unreadable: [found.unreadable, upgrades.unreadable].concat(),
         lease,
         ..Snapshot::default()
     };

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{NodePhase, NodeStatus, NodeStep, Phase};
@@ -112,11 +113,11 @@ fn finished_reason(entry: &NodeStatus) -> Reason {
 /// Makes a status of another program readable: words that this version does not know neither hide the resource nor count
 /// as done or as not begun. Where a Job is named it decides; else the node is named and left alone. A status with our own
 /// hash is not touched: words that we do not know are then those of a newer version, which knows more than we do.
-pub fn read_words(status: &mut Value) {
+pub fn read_words<Phases: DeserializeOwned>(status: &mut Value) {
     if status.get("specHash").is_some_and(|hash| !hash.is_null()) {
         return;
     }
-    let known = |word: &Value| serde_json::from_value::<Phase>(word.clone()).is_ok();
+    let known = |word: &Value| serde_json::from_value::<Phases>(word.clone()).is_ok();
     if let Some(phase) = status.get_mut("phase").filter(|phase| phase.is_string() && !known(phase)) {
         *phase = if phase == "" { Value::Null } else { json!(Phase::Running) };
     }
@@ -149,7 +150,7 @@ mod tests {
         let mut status = json!({"phase": "Initializing", "nodeStatuses": {
             "a": {"phase": "Draining", "jobName": "op-a-x"}, "b": {"phase": "Waiting"}, "c": {"phase": "Completed"}, "d": {"phase": 3},
         }});
-        read_words(&mut status);
+        read_words::<Phase>(&mut status);
         assert_eq!(status["phase"], "Running");
         assert_eq!(
             (&status["nodeStatuses"]["a"]["phase"], &status["nodeStatuses"]["c"]["phase"]),
@@ -165,7 +166,7 @@ mod tests {
     fn the_words_of_a_newer_version_of_ours_are_not_guessed_at() {
         let status = json!({"specHash": "x", "phase": "Soaking", "nodeStatuses": {"a": {"phase": "Soaking"}}});
         let mut read = status.clone();
-        read_words(&mut read);
+        read_words::<Phase>(&mut read);
         assert_eq!(read, status);
     }
 }

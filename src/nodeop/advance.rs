@@ -9,7 +9,7 @@ use crate::names;
 use crate::plan::{Action, NodeApply};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
-use crate::snapshot::views::{ContainerState, Node, Pod};
+use crate::snapshot::views::{ContainerState, Exit, Node, Pod};
 
 /// Seconds that pods of a cancelled Job get to end, before the node is given up and keeps its lock.
 const CANCEL_PATIENCE: i64 = 120;
@@ -25,6 +25,9 @@ pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance
             .as_ref()
             .map_or((Reason::WaitingForLastRun, "the spec has changed".to_string()), |gate| (gate.reason, gate.message.clone()));
         return place.drop_claim(reason, message);
+    }
+    if let Some(left) = op.terms.left.get(name).filter(|_| step < NodeStep::Running) {
+        return place.drop_claim(left.reason, left.message.clone());
     }
     if step < NodeStep::Running && rebooting::follows(entry) && node.boot_id.is_empty() {
         return place
@@ -126,6 +129,10 @@ impl<'a> Place<'_, 'a> {
             // A pod that was told to go did not fail by itself: when it is gone, another one is made.
             "Failed" if pod.deleted.is_none() => {
                 self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", preflight_failure(pod)))
+            }
+            // What tells why it fails has made up its mind: another try would not change that.
+            _ if let Some(exit) = refusal(pod).filter(|_| pod.deleted.is_none()) => {
+                self.fail(Reason::PreflightFailed, &format!("Preflight failed: {}", super::verdict::describe(exit)))
             }
             // Its own deadline is kept by the kubelet, which may be dead.
             _ if self.timed_out() => self.fail(Reason::NodeTimeout, &format!("Preflight failed: {}", self.timeout_message())),
@@ -266,6 +273,13 @@ impl<'a> Place<'_, 'a> {
 fn preflight_message(pod: &Pod) -> &str {
     let container = pod.containers.iter().find(|container| container.name == names::CONTAINER_PREFLIGHT);
     container.and_then(super::verdict::exit).map_or("", |exit| exit.message.trim())
+}
+
+/// How a preflight has failed that said why, whether or not the kubelet tries it again.
+fn refusal(pod: &Pod) -> Option<&Exit> {
+    let container = pod.containers.iter().find(|container| container.name == names::CONTAINER_PREFLIGHT)?;
+    let exit = super::verdict::exit(container).or(container.last_exit.as_ref())?;
+    (exit.code != 0 && !exit.message.trim().is_empty()).then_some(exit)
 }
 
 /// Why a preflight failed.

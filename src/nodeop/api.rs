@@ -369,6 +369,9 @@ pub struct NodeStatus {
     /// The boot that followed it, as the Node shows it; only while in flight.
     #[serde(rename = "newBootID", skip_serializing_if = "Option::is_none")]
     pub new_boot_id: Option<String>,
+    /// The version that the node must run after its reboot, as the command told it; only while in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<String>,
     /// The run that took the node; only while in flight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,

@@ -13,6 +13,7 @@ use super::pending::{self, Others};
 use super::place::Advance;
 use super::runs::Entries;
 use super::status::Parts;
+use super::terms::Terms;
 use super::{events, order, release, retention, runs};
 use crate::labels::probed;
 use crate::names::FOREIGN_FINALIZER;
@@ -23,11 +24,13 @@ use crate::settings::Settings;
 use crate::snapshot::views::Node;
 use crate::snapshot::{Meta, Reference, Resource, Snapshot};
 
-/// Decides one NodeOp. `others` knows what the older operations have and want; `allowance` what they evict.
+/// Decides one NodeOp, on the terms of the resource that has made it. `others` knows what the older operations have and
+/// want; `allowance` what they evict.
 pub fn decide<'a>(
     snapshot: &'a Snapshot,
     settings: &'a Settings,
     resource: &'a Resource<NodeOpSpec, NodeOpStatus>,
+    terms: Terms<'a>,
     others: &mut Others<'a>,
     allowance: &mut Allowance<'a>,
 ) -> Decision {
@@ -46,16 +49,20 @@ pub fn decide<'a>(
     }
     let run = runs::current(snapshot, meta, spec, status);
     let mut op = Operation::new(snapshot, settings, meta, spec, run);
-    let before = gate::gate(snapshot, spec, &op.run.entries, &op.run);
+    op.terms = terms;
+    let before = gate::gate(snapshot, spec, &op.terms, &op.run.entries, &op.run);
     op.gate = before.as_ref().map(|gate| gate.reason.clone());
     let mut next = fly(&op, allowance);
 
-    let gate = gate::gate(snapshot, spec, &next.entries, &op.run);
+    let gate = gate::gate(snapshot, spec, &op.terms, &next.entries, &op.run);
     op.gate = gate.as_ref().map(|gate| gate.reason.clone());
-    let targets = targeted(&op, status);
+    let (left, targets): (Vec<&Node>, Vec<&Node>) = targeted(&op, status).into_iter().partition(|node| next.leaves(&op, node));
     next.take(&op, &targets, others);
+    for node in &left {
+        next.reasons.extend(op.terms.left.get(node.name.as_str()).map(|why| (node.name.as_str(), why.clone())));
+    }
     next.follow_up(&op, status);
-    conclude(&op, status, &targets, gate.as_ref(), next)
+    conclude(&op, status, &targets, left.len(), gate.as_ref(), next)
 }
 
 /// What the entries, steps and reasons become in this round.
@@ -114,6 +121,12 @@ impl<'a> Next<'a> {
         }
     }
 
+    /// Whether a node that is neither in flight nor done is left to another operation.
+    fn leaves(&self, op: &Operation<'_>, node: &Node) -> bool {
+        op.terms.left.contains_key(node.name.as_str())
+            && self.entries.get(node.name.as_str()).is_none_or(|entry| entry.step.is_none() && !entry.is_finished())
+    }
+
     /// Takes nodes that are neither in flight nor done.
     fn take(&mut self, op: &Operation<'a>, targets: &[&'a Node], others: &mut Others<'a>) {
         let dropped = std::mem::take(&mut self.waiting);
@@ -166,8 +179,15 @@ fn finished_reason(entry: &NodeStatus) -> NodeReason {
     NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
 }
 
-fn conclude<'a>(op: &Operation<'a>, before: &NodeOpStatus, targets: &[&'a Node], gate: Option<&Gate>, next: Next<'a>) -> Decision {
-    let parts = Parts { op, targets, entries: &next.entries, waiting: &next.waiting, gate, before };
+fn conclude<'a>(
+    op: &Operation<'a>,
+    before: &NodeOpStatus,
+    targets: &[&'a Node],
+    left: usize,
+    gate: Option<&Gate>,
+    next: Next<'a>,
+) -> Decision {
+    let parts = Parts { op, targets, left, entries: &next.entries, waiting: &next.waiting, gate, before };
     let counts = parts.counts();
     let summary = parts.summary(counts);
     let after = parts.status(counts, &summary);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::api::{NodeOpStatus, NodePhase, NodeStatus, Phase};
 use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
+use super::place::Place;
 use super::status::Summary;
 use crate::names;
 use crate::plan::{Action, Step};
@@ -58,6 +59,20 @@ pub fn nothing_to_do(op: &Operation<'_>, before: &NodeOpStatus, summary: &Summar
         message: "tell that there is nothing to do".into(),
         actions: vec![Action::Create { object }],
     })
+}
+
+/// The Event that warns of a downgrade.
+pub fn downgraded(place: &Place<'_, '_>, version: &str) -> Step {
+    let (op, entry) = (place.op, place.entry);
+    let (node_uid, run) = (entry.node_uid.as_deref().unwrap_or_default(), entry.run.unwrap_or(op.run.number).to_string());
+    let suffix = names::suffix(&["event", &op.meta.uid, place.name, node_uid, &run, "downgraded"], 10);
+    let warning = NodeStatus {
+        reason: Some(Reason::Downgraded.code().into()),
+        message: Some(format!("version {version} was installed, which is older than the one that was there")),
+        ..NodeStatus::default()
+    };
+    let object = event(op, place.name, &warning, &suffix);
+    op.step(place.name, Reason::Downgraded, "warn of the downgrade", Action::Create { object })
 }
 
 fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, suffix: &str) -> Value {

@@ -17,7 +17,7 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let pods: Vec<&Pod> = place.op.pods().filter(|pod| pod.node == place.name && is_reboot(pod)).collect();
     if pods.iter().any(|pod| pod.rebooted && pod.phase == "Succeeded") {
         return match node.ready {
-            true => rebooted(place),
+            true => rebooted(place, None),
             // It tells of the reboot before it reboots.
             false => place.stay(Reason::Rebooting, "the node is not Ready after its reboot"),
         };

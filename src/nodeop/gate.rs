@@ -2,6 +2,7 @@
 
 use super::api::{DEFINITION, NodeOpSpec, NodePhase};
 use super::runs::{Entries, Run};
+use super::terms::Terms;
 use crate::crds;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -19,7 +20,10 @@ pub struct Gate {
 }
 
 /// The first closed gate.
-pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, entries: &Entries<'_>, run: &Run<'_>) -> Option<Gate> {
+pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, terms: &Terms<'_>, entries: &Entries<'_>, run: &Run<'_>) -> Option<Gate> {
+    if let Some(reason) = &terms.closed {
+        return Some(Gate { reason: reason.clone(), stalled: false });
+    }
     if snapshot.older.contains(DEFINITION) {
         let message =
             format!("the installed CustomResourceDefinition {DEFINITION} is an older one; install this version's: {}", crds::INSTALL);

@@ -11,6 +11,7 @@ use super::api::{NodeOpSpec, NodePhase, NodeStatus};
 use super::jobs::Claim;
 use super::rebooting;
 use super::runs::Run;
+use super::terms::Terms;
 use crate::mutant::Mutant;
 use crate::names;
 use crate::plan::{Action, NodeReason, Step};
@@ -34,6 +35,8 @@ pub struct Operation<'a> {
     pub rollout: Rollout,
     /// The present run.
     pub run: Run<'a>,
+    /// What the resource says that has made it.
+    pub terms: Terms<'a>,
     /// Why nothing new may start, if so.
     pub gate: Option<NodeReason>,
     /// The value of a lock held by this operation.
@@ -74,6 +77,7 @@ impl<'a> Operation<'a> {
             spec,
             rollout: spec.rollout(),
             run,
+            terms: Terms::default(),
             gate: None,
             holder: meta.holder(),
             manager: names::node_manager(&meta.uid),

@@ -9,7 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::adopt::{REBOOT_COMPLETED, REBOOT_PENDING};
 use super::api::{NodeOpSpec, NodePhase, NodeStatus, NodeStep};
 use super::place::{Advance, Place};
-use super::{foreign_reboot, reboot_pod, running, verdict};
+use super::version::{self, Look, Told};
+use super::{events, foreign_reboot, reboot_pod, running, verdict};
 use crate::names;
 use crate::reason::Reason;
 use crate::snapshot::views::{Node, Pod};
@@ -36,11 +37,25 @@ pub fn is_reboot(pod: &Pod) -> bool {
 pub fn begin<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let mut advance = place.go(NodeStep::Rebooting, NodePhase::Running, Reason::Rebooting, TO_REBOOT);
     let Some(entry) = advance.entry.as_mut().filter(|_| !foreign_reboot::is_awaited(place, node)) else { return advance };
-    let told = told(place);
-    entry.boot_id.clone_from(&told);
-    let Some(boot_id) = told else { return advance };
+    let installed = installed(place);
+    entry.expected_version = installed.as_ref().map(|told| told.version.clone());
+    let boot_id = told(place);
+    entry.boot_id.clone_from(&boot_id);
     let entry = entry.clone();
-    leave(&Place { op: place.op, name: place.name, entry: &entry }, node, &boot_id)
+    if let Some(boot_id) = boot_id {
+        advance = leave(&Place { op: place.op, name: place.name, entry: &entry }, node, &boot_id);
+    }
+    advance.steps.extend(installed.filter(|told| told.downgrade).map(|told| events::downgraded(place, &told.version)));
+    advance
+}
+
+/// What the command has told about the version that it installed, if the node must run it.
+fn installed(place: &Place<'_, '_>) -> Option<Told> {
+    if !place.op.rollout.reboot().verifies_version() {
+        return None;
+    }
+    let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
+    pods.iter().filter_map(|pod| verdict::command_exit(pod)).filter(|exit| exit.code == 0).find_map(|exit| version::told(&exit.message))
 }
 
 /// Decides the next step of a node that reboots, or has done so.
@@ -55,9 +70,14 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     }
 }
 
-/// The reboot was seen to its end.
-pub fn rebooted(place: &Place<'_, '_>) -> Advance {
-    let mut advance = place.settle(NodePhase::Completed, Reason::Succeeded, "Job and reboot completed successfully");
+/// The reboot was seen to its end; and what of it was not looked at, if anything.
+pub fn rebooted(place: &Place<'_, '_>, note: Option<String>) -> Advance {
+    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+    has_rebooted(place.settle(NodePhase::Completed, Reason::Succeeded, &format!("Job and reboot completed successfully{note}")))
+}
+
+/// The reboot itself came about, whatever else did not.
+fn has_rebooted(mut advance: Advance) -> Advance {
     if let Some(entry) = &mut advance.entry {
         entry.reboot_status = Some(REBOOT_COMPLETED.into());
     }
@@ -120,8 +140,14 @@ fn verify(place: &Place<'_, '_>, node: &Node, now: &str) -> Advance {
     if entry.step != Some(NodeStep::Verifying) || entry.new_boot_id.as_deref() != Some(now) {
         return verify_anew(place, now);
     }
-    if node.ready && place.op.seconds_since(entry.step_since.as_ref()) >= reboot.ready() {
-        return rebooted(place);
+    let steady = node.ready && place.op.seconds_since(entry.step_since.as_ref()) >= reboot.ready();
+    match version::look(place, node) {
+        Look::Bad(reason, message) => return has_rebooted(place.fail(reason, &message)),
+        Look::Good(note) if steady => return rebooted(place, note),
+        Look::Awaited if steady => {
+            return place.stay(Reason::Verifying, "the node has rebooted and is Ready; which version it runs is to be looked at");
+        }
+        Look::Good(_) | Look::Awaited => {}
     }
     if !node.ready && place.op.seconds_since(entry.reason_since.as_ref()) > reboot.timeout() {
         let message = format!("the node has rebooted, but is not Ready {}", within(place));

@@ -81,6 +81,8 @@ fn keeps_cordon(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> 
         because(entry, Reason::CommandFailed)
             || because(entry, Reason::JobLost)
             || because(entry, Reason::NotRebooted)
+            || because(entry, Reason::WrongVersion)
+            || because(entry, Reason::FallbackBoot)
             || because(entry, Reason::NodeTimeout) && entry.job_name.is_some()
     };
     let failed = entry.is_some_and(|entry| entry.phase == NodePhase::Failed && ran(entry));

@@ -13,7 +13,12 @@ use super::api::{DrainOptions, NodeOpSpec};
 
 /// Sixteen hexadecimal digits.
 pub fn spec_hash(spec: &NodeOpSpec) -> String {
-    let text = canonical(&Value::Object(executed(spec)));
+    digest(executed(spec))
+}
+
+/// Sixteen hexadecimal digits of a few fields.
+pub(crate) fn digest(fields: Map<String, Value>) -> String {
+    let text = canonical(&Value::Object(fields));
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -30,6 +30,8 @@ pub struct Parts<'p, 'a> {
     pub op: &'p Operation<'a>,
     /// The nodes that the operation targets.
     pub targets: &'p [&'a Node],
+    /// How many more the selector matches, which are left to another operation.
+    pub left: usize,
     /// The entries as they will stand.
     pub entries: &'p Entries<'a>,
     /// Why the other nodes wait.
@@ -108,6 +110,11 @@ impl Parts<'_, '_> {
             let suspended = reason == Reason::Suspended;
             let message = format!("{} of {} to go: {message}", counts.pending, nodes(counts.total));
             return make(open, reason, message, suspended, counts.failed > 0, if suspended { SUSPENDED } else { UNDERWAY });
+        }
+        if let Some(why) = self.op.terms.left.values().next().filter(|_| self.left > 0) {
+            let left = nodes(i64::try_from(self.left).unwrap_or(i64::MAX));
+            let message = format!("{} done; {left} left to another: {}", nodes(counts.total), why.message);
+            return make(Phase::Completed, why.reason, message, true, false, DONE);
         }
         if counts.total > 0 {
             return make(Phase::Completed, Reason::Completed, format!("{} done", nodes(counts.total)), true, false, DONE);

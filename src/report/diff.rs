@@ -139,7 +139,9 @@ fn named(object: &Reference, rest: Value) -> Value {
 /// What stands now where a patch writes, as far as a round reads it.
 fn known(snapshot: &Snapshot, what: &Reference, patch: &Value) -> Value {
     let job = snapshot.jobs.iter().find(|job| job.uid == what.uid);
+    let op = snapshot.nodeops.iter().find(|op| op.meta.uid == what.uid);
     let seen = match (what.kind.as_str(), job) {
+        ("NodeOp", _) => op.map(|op| json!({"metadata": {"resourceVersion": op.meta.resource_version, "annotations": op.meta.annotations}, "spec": op.spec})).unwrap_or_default(),
         ("Job", Some(job)) => json!({"spec": {"parallelism": i32::from(!job.held), "ttlSecondsAfterFinished": job.ttl_seconds}}),
         _ => Value::Null,
     };

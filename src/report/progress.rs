@@ -69,7 +69,7 @@ impl Memory {
         news.extend(round.outcome.actions.iter().map(write));
         news.extend(round.denied.difference(&self.denied).map(|permission| denied(permission)));
         self.denied.clone_from(&round.denied);
-        for decision in &round.plan.decisions {
+        for decision in round.plan.decisions.iter().filter(|decision| !super::status::is_mirror(round, decision)) {
             news.extend(self.nodes(round, decision));
             let said = format!("{} {}", decision.reason, decision.message);
             let before = self.resources.insert(decision.subject.uid.clone(), said.clone());
@@ -154,7 +154,8 @@ fn denied(permission: &str) -> News {
 
 /// One line per resource that fits into a terminal: name, bar, counts, and the nodes in flight with their step.
 pub fn bars(round: &Round, columns: usize, rows: usize) -> Vec<String> {
-    let mut decisions: Vec<&Decision> = round.plan.decisions.iter().filter(|decision| is_resource(decision)).collect();
+    let mut decisions: Vec<&Decision> =
+        round.plan.decisions.iter().filter(|decision| is_resource(decision) && !super::status::is_mirror(round, decision)).collect();
     // What moves is on the screen first, if not everything fits.
     decisions.sort_by_key(|decision| decision.settled);
     let name = decisions.iter().map(|decision| path(decision).chars().count()).max().unwrap_or(0).min(40);

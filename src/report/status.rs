@@ -8,7 +8,9 @@ use super::words::{age, count, names};
 use super::{SCHEMA_VERSION, words};
 use crate::nodeop::api::{NodeOpStatus, NodePhase, NodeStatus};
 use crate::plan::{Decision, NodeReason};
+use crate::reason::Reason;
 use crate::round::{Round, status_after};
+use crate::upgrade::{self, api::NodeOpUpgradeStatus, child::Child};
 
 /// Failed nodes that are listed per operation, and nodes per reason in a long list.
 const LISTED: usize = 10;
@@ -18,12 +20,17 @@ const FEW: usize = 100;
 /// All operations, a line each, and the nodes that failed.
 pub fn overview(round: &Round) -> String {
     let operations: Vec<(&Decision, NodeOpStatus)> = operations(round).collect();
-    if operations.is_empty() {
+    let upgrades: Vec<Vec<Cell>> = upgrades(round).map(|(decision, status)| upgrade_row(decision, &status)).collect();
+    if operations.is_empty() && upgrades.is_empty() {
         return format!("No operations.\n{}", labelling(round));
     }
     let header = ["NAMESPACE", "NAME", "PHASE", "DONE", "IN FLIGHT", "REASON", "NOW", "MESSAGE"];
     let rows: Vec<Vec<Cell>> = operations.iter().map(|(decision, status)| row(decision, status)).collect();
-    let mut text = table::render(&header, &rows);
+    let mut text = if rows.is_empty() { String::new() } else { table::render(&header, &rows) };
+    if !upgrades.is_empty() {
+        text += if rows.is_empty() { "Upgrades\n" } else { "\nUpgrades\n" };
+        text += &table::render(&["NAMESPACE", "NAME", "PHASE", "DONE", "REASON", "MESSAGE"], &upgrades);
+    }
     let failed: Vec<Vec<Cell>> = operations.iter().flat_map(|(decision, status)| failed_rows(round, decision, status)).collect();
     if !failed.is_empty() {
         text += "\nFailed nodes\n";
@@ -51,8 +58,19 @@ fn labelling(round: &Round) -> String {
     text
 }
 
-/// One operation, node by node: what is in flight first, then what failed, waits, and is done.
+/// One resource: an operation node by node, an upgrade with a word on where it stands.
 pub fn details(round: &Round, decision: &Decision) -> String {
+    if decision.subject.kind != upgrade::api::KIND {
+        return operation(round, decision);
+    }
+    let status = upgrade_after(round, decision);
+    let title = Tone::Strong.paint(&decision.subject.to_string());
+    let phase = status.phase.map_or_else(|| "-".into(), |phase| format!("{phase:?}"));
+    format!("{title}: {phase} {}\n  {}\n", status.progress.as_deref().unwrap_or("-"), said(decision))
+}
+
+/// One operation, node by node: what is in flight first, then what failed, waits, and is done.
+fn operation(round: &Round, decision: &Decision) -> String {
     let status = status_after(&round.snapshot, decision);
     let phase = status.phase.map_or_else(|| "-".into(), |phase| format!("{phase:?}"));
     let title = Tone::Strong.paint(&decision.subject.to_string());
@@ -103,6 +121,13 @@ pub fn json(round: &Round) -> Value {
             })
         })
         .collect();
+    let upgrades = upgrades(round).map(|(decision, status)| {
+        json!({
+            "resource": decision.subject, "reason": decision.reason, "message": decision.message,
+            "settled": decision.settled, "failed": decision.failed, "status": status,
+        })
+    });
+    let resources: Vec<Value> = resources.into_iter().chain(upgrades).collect();
     json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "warnings": warnings(round), "resources": resources, "nodeLabels": node_labels(round)})
 }
 
@@ -115,6 +140,39 @@ pub fn warnings(round: &Round) -> Vec<Value> {
 fn operations(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpStatus)> {
     let operations = round.plan.decisions.iter().filter(|decision| decision.subject.kind == "NodeOp");
     operations.map(|decision| (decision, status_after(&round.snapshot, decision)))
+}
+
+/// The decisions about upgrades, each with its status as it will stand.
+fn upgrades(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpUpgradeStatus)> {
+    let upgrades = round.plan.decisions.iter().filter(|decision| decision.subject.kind == upgrade::api::KIND);
+    upgrades.map(|decision| (decision, upgrade_after(round, decision)))
+}
+
+fn upgrade_after(round: &Round, decision: &Decision) -> NodeOpUpgradeStatus {
+    let written = decision.status.as_ref().and_then(|write| write.status.read());
+    let present = || round.snapshot.upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| one.status.clone());
+    written.or_else(present).unwrap_or_default()
+}
+
+/// Whether a decision is about an upgrade that says what its NodeOp says, and nothing of its own.
+pub fn is_mirror(round: &Round, decision: &Decision) -> bool {
+    let made = |op: &Child| op.meta.owner.as_ref().is_some_and(|owner| owner.uid == decision.subject.uid);
+    decision.subject.kind == upgrade::api::KIND
+        && decision.steps.is_empty()
+        && decision.reason != Reason::InvalidSpec
+        && round.snapshot.nodeops.iter().any(made)
+}
+
+fn upgrade_row(decision: &Decision, status: &NodeOpUpgradeStatus) -> Vec<Cell> {
+    let tone = Tone::of_decision(decision);
+    vec![
+        decision.subject.namespace.as_str().into(),
+        decision.subject.name.as_str().into(),
+        Cell::new(status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default(), tone),
+        status.progress.clone().unwrap_or_default().into(),
+        Cell::new(decision.reason.code(), tone),
+        decision.message.as_str().into(),
+    ]
 }
 
 fn row(decision: &Decision, status: &NodeOpStatus) -> Vec<Cell> {

@@ -13,6 +13,7 @@ use crate::plan::Decision;
 use crate::round::{Round, status_after};
 use crate::selector::{NodeSelector, Operator, Requirement};
 use crate::snapshot::views::Node;
+use crate::upgrade;
 
 /// The explanation as text; None if there is no such node and no operation knows it.
 pub fn render(round: &Round, name: &str) -> Option<String> {
@@ -72,12 +73,17 @@ fn concerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = &'a De
 
 /// The operations that do not take the node, and why not.
 fn unconcerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = (&'a Decision, String)> {
+    // What an upgrade does with a node is told by the NodeOp that it has made.
+    let made = |decision: &Decision| {
+        decision.subject.kind == upgrade::api::KIND
+            && round.snapshot.nodeops.iter().any(|op| op.meta.owner.as_ref().is_some_and(|owner| owner.uid == decision.subject.uid))
+    };
     let others = round
         .plan
         .decisions
         .iter()
         .filter(move |decision| !matches!(decision.subject.kind.as_str(), "Node" | "Namespace") && !decision.nodes.contains_key(name));
-    others.map(move |decision| {
+    others.filter(move |decision| !made(decision)).map(move |decision| {
         let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
         let selector = resource.and_then(|resource| resource.spec.node_selector.as_ref());
         let mismatch = round.snapshot.nodes.get(name).and_then(|node| mismatch(selector?, &node.labels));

@@ -1,6 +1,7 @@
 //! What the apiserver does with each write of Rounds, as far as Rounds uses it: preconditions, ownership of fields,
 //! evictions, deterministic names.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::begin::Backing;
@@ -8,26 +9,21 @@ use super::workload::Eviction;
 use super::world::{Happening, World};
 use crate::labels::applied;
 use crate::names;
+use crate::nodeop::jobs;
 use crate::outcome::Verdict;
 use crate::plan::{Action, NodeApply, NodeLabels, StatusWrite, TakeOver};
 use crate::snapshot::views::{Holder, Node};
-use crate::snapshot::{Reference, objects};
+use crate::snapshot::{Meta, Reference, Resource, objects};
+use crate::upgrade;
 
 impl World {
     /// A new status: taken if the resource is still at the version that it was decided on.
     pub fn write_status(&mut self, write: &StatusWrite) -> Verdict {
         let version = self.version();
-        let Some(op) = self.seen.nodeops.iter_mut().find(|op| op.meta.name == write.of.name && op.meta.namespace == write.of.namespace)
-        else {
-            return Verdict::Moved(format!("{} is gone", write.of));
-        };
-        if op.meta.resource_version != write.resource_version {
-            return Verdict::Moved(format!("{} has changed", write.of));
+        match write.of.kind.as_str() {
+            upgrade::api::KIND => take_status(&mut self.seen.upgrades, write, version),
+            _ => take_status(&mut self.seen.nodeops, write, version),
         }
-        let Some(status) = write.status.read() else { return Verdict::Failed("the status cannot be read".into()) };
-        op.status = status;
-        op.meta.resource_version = version;
-        Verdict::Done
     }
 
     /// One write.
@@ -51,6 +47,7 @@ impl World {
             "Job" if self.job_named(namespace, name).is_some() => return Verdict::Already,
             "Pod" if self.pod_named(namespace, name).is_some() => return Verdict::Already,
             "Job" | "Pod" => {}
+            jobs::KIND => return self.create_nodeop(object.clone()),
             // Events are for people: only whether one is told again matters.
             _ if self.takes_name(kind, namespace, name) => return Verdict::Done,
             _ => return Verdict::Already,
@@ -83,6 +80,47 @@ impl World {
         if let Some(owner) = owner.filter(|owner| !stays(owner)) {
             self.soon(Happening::Collect(owner));
         }
+        Verdict::Done
+    }
+
+    /// What an upgrade makes.
+    fn create_nodeop(&mut self, mut object: Value) -> Verdict {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
+        if self.operation_named(&text("/metadata/namespace"), &text("/metadata/name")).is_some() {
+            return Verdict::Already;
+        }
+        object["metadata"]["uid"] = json!(self.uid("op"));
+        object["metadata"]["resourceVersion"] = json!(self.version());
+        object["metadata"]["creationTimestamp"] = json!(self.second());
+        object["metadata"]["generation"] = json!(1);
+        match objects::nodeop(object) {
+            Ok(op) => self.seen.nodeops.push(op),
+            Err(error) => return Verdict::Failed(error),
+        }
+        Verdict::Done
+    }
+
+    /// An upgrade has its NodeOp follow.
+    fn patch_nodeop(&mut self, what: &Reference, patch: &Value) -> Verdict {
+        let version = self.version();
+        let Some(op) = self.seen.nodeops.iter_mut().find(|op| op.meta.uid == what.uid && op.meta.name == what.name) else {
+            return Verdict::Moved(format!("{what} is gone"));
+        };
+        if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| version != op.meta.resource_version) {
+            return Verdict::Moved(format!("{what} has changed"));
+        }
+        let mut spec = json!(op.spec);
+        json_patch::merge(&mut spec, &patch["spec"]);
+        if patch["spec"].is_object() {
+            match serde_json::from_value(spec) {
+                Ok(spec) => op.spec = spec,
+                Err(error) => return Verdict::Failed(error.to_string()),
+            }
+            op.meta.generation += 1;
+        }
+        let annotations = patch["metadata"]["annotations"].as_object().into_iter().flatten();
+        op.meta.annotations.extend(annotations.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))));
+        op.meta.resource_version = version;
         Verdict::Done
     }
 
@@ -178,6 +216,9 @@ impl World {
 
     /// A merge patch, bound to the uid.
     fn patch(&mut self, what: &Reference, patch: &Value) -> Verdict {
+        if what.kind == jobs::KIND {
+            return self.patch_nodeop(what, patch);
+        }
         let version = self.version();
         if what.kind == "Pod" {
             return self.patch_pod(what, patch);
@@ -249,6 +290,25 @@ impl World {
             }
         }
     }
+}
+
+/// Takes a status, if its resource is still the one that was decided on.
+fn take_status<Spec, Status: DeserializeOwned + Clone + 'static>(
+    resources: &mut [Resource<Spec, Status>],
+    write: &StatusWrite,
+    version: String,
+) -> Verdict {
+    let is_named = |meta: &Meta| meta.name == write.of.name && meta.namespace == write.of.namespace;
+    let Some(resource) = resources.iter_mut().find(|resource| is_named(&resource.meta)) else {
+        return Verdict::Moved(format!("{} is gone", write.of));
+    };
+    if resource.meta.resource_version != write.resource_version {
+        return Verdict::Moved(format!("{} has changed", write.of));
+    }
+    let Some(status) = write.status.read() else { return Verdict::Failed("the status cannot be read".into()) };
+    resource.status = status;
+    resource.meta.resource_version = version;
+    Verdict::Done
 }
 
 /// What an apply makes of an annotation.

@@ -9,12 +9,14 @@ use super::world::World;
 use super::writes::What;
 use crate::decide::decide;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
+use crate::nodeop::jobs::KIND;
 use crate::nodeop::order;
 use crate::plan::{Action, Decision};
 use crate::reason::Reason;
 use crate::settings::Settings;
 use crate::snapshot::Resource;
 use crate::snapshot::views::Node;
+use crate::upgrade;
 
 /// When a simulation gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +106,7 @@ impl Rollout {
     pub fn round(&mut self) -> Standing {
         let plan = decide(self.world.look(), &self.settings);
         let (idle, settled) = (plan.is_empty(), plan.is_empty() && plan.decisions.iter().all(|decision| decision.settled));
-        self.last = plan.decisions.iter().map(outline).collect();
+        self.last = plan.decisions.iter().filter(|decision| is_told(&plan.decisions, decision)).map(outline).collect();
         self.rounds += 1;
         let taken = &mut self.taken;
         self.writes += self.world.carry_out(plan, |what, verdict| {
@@ -226,7 +228,7 @@ impl Rollout {
             rounds: self.rounds,
             writes: self.writes,
             nodes: nodes.collect(),
-            operations: self.last.iter().filter(|decision| decision.subject.kind != "Node").map(|last| self.ending(last)).collect(),
+            operations: self.last.iter().map(|last| self.ending(last)).collect(),
             disturbed: self.world.workload.disturbed.clone(),
             blocked: self.blocked.clone(),
         }
@@ -248,6 +250,16 @@ impl Rollout {
             windows_missed: self.missed.get(&name).copied().unwrap_or_default(),
             name,
         }
+    }
+}
+
+/// Whether a decision is about an operation of its own: an upgrade is told of by the NodeOp that it has made.
+fn is_told(all: &[Decision], decision: &Decision) -> bool {
+    let is_its_nodeop = |other: &Decision| other.subject.kind == KIND && path(other) == path(decision);
+    match decision.subject.kind.as_str() {
+        "Node" => false,
+        upgrade::api::KIND => !all.iter().any(is_its_nodeop),
+        _ => true,
     }
 }
 

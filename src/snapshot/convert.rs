@@ -18,6 +18,7 @@ const OURS: [&str; 2] = ["operator.kairos.io/", "build.kairos.io/"];
 /// The metadata of one of our resources.
 pub(crate) fn meta(raw: wire::Metadata) -> Meta {
     Meta {
+        owner: owner(&raw),
         namespace: raw.namespace,
         name: raw.name,
         uid: raw.uid,

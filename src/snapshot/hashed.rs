@@ -13,8 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::names;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::spec_hash::spec_hash;
+use crate::nodeop::version::is_same;
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::{Resource, Snapshot};
+use crate::upgrade::bond;
+use crate::upgrade::child::{self, Child};
 use dictionary::{Class, Dictionary};
 
 /// How often a run makes another Job at most because no pod of the last one was admitted.
@@ -38,6 +41,9 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     // Where a status speaks of the spec as it is, it must do so still.
     let is_current = |resource: &Resource<NodeOpSpec, NodeOpStatus>| resource.status.spec_hash.as_ref() == Some(&spec_hash(&resource.spec));
     let current: Vec<bool> = file.snapshot.nodeops.iter().map(is_current).collect();
+    let upgrades: Vec<bool> =
+        file.snapshot.upgrades.iter().map(|one| one.status.spec_hash.as_ref() == Some(&child::hash(&one.spec))).collect();
+    let unchanged: Vec<bool> = file.snapshot.nodeops.iter().map(|op| is_as_made(&file.snapshot, op)).collect();
     walk::file(file, &mut |_, text| {
         if let Some(hash) = hashes.get(text) {
             text.clone_from(hash);
@@ -46,7 +52,25 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     for (resource, _) in file.snapshot.nodeops.iter_mut().zip(current).filter(|(_, current)| *current) {
         resource.status.spec_hash = Some(spec_hash(&resource.spec));
     }
+    for (upgrade, _) in file.snapshot.upgrades.iter_mut().zip(upgrades).filter(|(_, current)| *current) {
+        upgrade.status.spec_hash = Some(child::hash(&upgrade.spec));
+    }
+    let made_from: Vec<Option<String>> = file.snapshot.nodeops.iter().map(|op| made_from(&file.snapshot, op)).collect();
+    for ((op, made_from), _) in file.snapshot.nodeops.iter_mut().zip(made_from).zip(unchanged).filter(|(_, unchanged)| *unchanged) {
+        op.meta.annotations.extend(made_from.map(|made_from| (names::ANNOTATION_MADE_FROM.to_string(), made_from)));
+    }
     hashes
+}
+
+/// From what an upgrade would have made a NodeOp that is as this one is.
+fn made_from(snapshot: &Snapshot, op: &Child) -> Option<String> {
+    Some(child::made_from(&bond::upgrade_of(snapshot, &op.meta)?.spec, &op.spec))
+}
+
+/// Whether neither the upgrade nor what it has made was changed since.
+fn is_as_made(snapshot: &Snapshot, op: &Child) -> bool {
+    let told = op.meta.annotations.get(names::ANNOTATION_MADE_FROM);
+    told.is_some() && told == made_from(snapshot, op).as_ref()
 }
 
 /// What becomes of names that Rounds itself makes: a decision makes them from the hashed ones, and looks for them.
@@ -65,6 +89,14 @@ fn made_names(snapshot: &Snapshot, hashes: &BTreeMap<String, String>) -> BTreeMa
             made.insert(job(before.0, before.1, before.2, before.3), job(&after.0, &after.1, &after.2, &after.3));
             made.insert(preflight(before.0, before.1, before.2, before.3), preflight(&after.0, &after.1, &after.2, &after.3));
         }
+    }
+    // A version stands on a node in parts, and as one word where it is expected.
+    for node in snapshot.nodes.values() {
+        let mut after = node.clone();
+        after.kairos_version = after.kairos_version.map(|version| hashed(&version));
+        after.labels.values_mut().for_each(|value| *value = hashes.get(value).unwrap_or(value).clone());
+        let (Some(before), Some(after)) = (node.version(), after.version()) else { continue };
+        made.extend(hashes.keys().filter(|text| is_same(text, &before)).map(|text| (text.clone(), after.clone())));
     }
     made.retain(|name, _| hashes.contains_key(name));
     made

@@ -19,6 +19,7 @@ use super::views::Pod;
 use super::{Reference, Snapshot};
 use crate::names;
 use crate::nodeop::api::NodeStep;
+use crate::upgrade;
 use beside::Ground;
 use document::{Document, Origin};
 pub use source::{Source, read};
@@ -111,6 +112,7 @@ impl<'a> Loading<'a> {
         let object = document.complete(identity);
         match kind.as_str() {
             "NodeOp" => snapshot.nodeops.push(objects::nodeop(object)?),
+            upgrade::api::KIND => snapshot.upgrades.push(objects::upgrade(object)?),
             "Node" => {
                 let bare = object.pointer("/status/conditions").is_none();
                 let node = objects::node(object)?;

@@ -6,8 +6,12 @@ use serde_json::Value;
 
 use super::views::{Budget, Job, Node, Pod, Probe};
 use super::{Reference, Resource, Unreadable, convert, wire};
-use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, Phase};
 use crate::nodeop::verdict::said;
+use crate::upgrade::{
+    self,
+    api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus, UpgradePhase},
+};
 
 /// A NodeOp.
 ///
@@ -15,6 +19,14 @@ use crate::nodeop::verdict::said;
 /// What is wrong with it.
 pub fn nodeop(object: Value) -> Result<Resource<NodeOpSpec, NodeOpStatus>, String> {
     resource("NodeOp", object).map_err(|unreadable| unreadable.error)
+}
+
+/// A NodeOpUpgrade.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn upgrade(object: Value) -> Result<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, String> {
+    resource(upgrade::api::KIND, object).map_err(|unreadable| unreadable.error)
 }
 
 /// A Node.
@@ -75,8 +87,10 @@ where
         spec => spec,
     };
     let mut status = part("status");
-    if kind == crate::nodeop::jobs::KIND {
-        crate::nodeop::adopt::read_words(&mut status);
+    match kind {
+        crate::nodeop::jobs::KIND => crate::nodeop::adopt::read_words::<Phase>(&mut status),
+        upgrade::api::KIND => crate::nodeop::adopt::read_words::<UpgradePhase>(&mut status),
+        _ => {}
     }
     let spec = typed::<Spec>("spec", spec);
     let status = typed::<Option<Status>>("status", status);

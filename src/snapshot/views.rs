@@ -68,6 +68,14 @@ pub struct Holder {
 }
 
 impl Node {
+    /// The version of Kairos that the last probe has read, `<KAIROS_VERSION>-<prefix><software version>`; None if it is not
+    /// known. Labels cannot hold every character: see [`crate::nodeop::version::is_same`].
+    pub fn version(&self) -> Option<String> {
+        let version = self.kairos_version.as_deref().filter(|version| !version.is_empty())?;
+        let label = |key: &str| self.labels.get(key).map_or("", String::as_str);
+        Some(format!("{version}-{}{}", label(names::LABEL_SOFTWARE_PREFIX), label(names::LABEL_SOFTWARE_VERSION)))
+    }
+
     /// Whether a probe has looked at the node since it booted.
     pub fn is_probed(&self) -> bool {
         !self.boot_id.is_empty() && self.probed_boot.as_ref() == Some(&self.boot_id)

@@ -14,6 +14,13 @@ use crate::nodeop::api::{NodeStatus, PullSecret};
 use crate::rollout::Rollout;
 use crate::selector::NodeSelector;
 
+/// API version of a NodeOpUpgrade.
+pub const API_VERSION: &str = "operator.kairos.io/v1alpha1";
+/// Kind of a NodeOpUpgrade.
+pub const KIND: &str = "NodeOpUpgrade";
+/// Name of the CustomResourceDefinition.
+pub const DEFINITION: &str = "nodeopupgrades.operator.kairos.io";
+
 /// Upgrades selected Kairos nodes to an image, by way of a NodeOp of the same name.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -35,6 +42,11 @@ use crate::selector::NodeSelector;
 )]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::duplicated_attributes, reason = "each printcolumn has a name, a type and a path")]
+#[x_kube(
+    validation = Rule::new("!has(self.upgradeActive) || self.upgradeActive || (has(self.upgradeRecovery) && self.upgradeRecovery)")
+        .message("upgradeActive: false takes upgradeRecovery: true, or nothing would be upgraded")
+        .field_path(".upgradeActive")
+)]
 pub struct NodeOpUpgradeSpec {
     /// The Kairos image: it runs the upgrade, and is what is installed.
     #[schemars(length(max = 4096))]

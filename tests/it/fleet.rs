@@ -109,6 +109,12 @@ pub fn finish(snapshot: &mut Snapshot, code: i32, message: &str) {
 /// Writes the statuses of a plan, and nothing else.
 pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
     for write in plan.decisions.iter().filter_map(|decision| decision.status.as_ref()) {
+        if let Some(upgrade) = snapshot.upgrades.iter_mut().find(|upgrade| upgrade.meta.uid == write.of.uid) {
+            assert_eq!(upgrade.meta.resource_version, write.resource_version);
+            upgrade.status = write.status.read().unwrap();
+            bump(&mut upgrade.meta.resource_version);
+            continue;
+        }
         let resource = snapshot.nodeops.iter_mut().find(|resource| resource.meta.uid == write.of.uid).unwrap();
         assert_eq!(resource.meta.resource_version, write.resource_version);
         resource.status = write.status.read().unwrap();

@@ -36,3 +36,5 @@ mod snapshots;
 mod stuck;
 mod trial;
 mod twins;
+mod upgrade_script;
+mod upgrades;

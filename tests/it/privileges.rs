@@ -58,6 +58,13 @@ fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
             locked();
             corner.kubectl(&["-n", &corner.name, "delete", "nodeops.operator.kairos.io", "op"]);
         }
+        // An upgrade makes an operation, and changes it.
+        ("nodeops", "create") | ("nodeopupgrades" | "nodeopupgrades/status", _) => corner.create(&corner.upgrade("up", json!({}))),
+        ("nodeops", "patch") => {
+            corner.create(&corner.upgrade("up", json!({"rollout": {"suspend": true}})));
+            corner.settle();
+            corner.patch_upgrade("up", &json!({"spec": {"concurrency": 1}}));
+        }
         ("jobs", "get") => {
             op("op", json!({"command": ["hang"]}));
             corner.rounds_until("the Job runs", || corner.status("op")["nodeStatuses"][node]["jobUID"].is_string());

@@ -64,8 +64,10 @@ pub fn started(writes: &[Entry]) -> Vec<String> {
 pub fn assert_all_given_back(corner: &Corner) {
     for node in corner.nodes_now() {
         let name = &node["metadata"]["name"];
-        let annotations = node["metadata"]["annotations"].to_string();
-        assert!(!annotations.contains("operator.kairos.io/"), "{name} still carries {annotations}");
+        let annotations = &node["metadata"]["annotations"];
+        for key in [rounds::names::ANNOTATION_LOCK, rounds::names::ANNOTATION_CORDONED_BY] {
+            assert!(annotations[key].is_null(), "{name} still carries {annotations}");
+        }
         assert_ne!(node["spec"]["unschedulable"], json!(true), "{name} is still cordoned");
     }
 }

@@ -9,8 +9,9 @@ use super::{ObserveError, list};
 use crate::cluster::list::Query;
 use crate::cluster::{Cluster, kinds};
 use crate::nodeop::adopt;
-use crate::nodeop::api::{DEFINITION, NodeOpStatus};
+use crate::nodeop::api::DEFINITION;
 use crate::snapshot::{Snapshot, convert};
+use crate::upgrade;
 
 /// Adds the pods of its Jobs that are awaited: only the Job controller's labels are on them.
 pub(super) async fn pods(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
@@ -58,29 +59,30 @@ struct Components {
 /// Notes whether the installed definition is the existing operator's. It is only asked for while some status looks as if
 /// it were: ours gives one to every new object. An answer that cannot be had counts as none; a write would tell.
 pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
-    if !snapshot.nodeops.iter().any(|resource| is_doubtful(&resource.status)) {
+    let (ops, upgrades) = (&snapshot.nodeops, &snapshot.upgrades);
+    let doubtful = |hash: &Option<String>, observed: Option<i64>| hash.is_none() && observed.is_none();
+    if !ops.iter().any(|op| doubtful(&op.status.spec_hash, op.status.observed_generation))
+        && !upgrades.iter().any(|upgrade| doubtful(&upgrade.status.spec_hash, upgrade.status.observed_generation))
+    {
         return;
     }
     let path = format!("/openapi/v3/apis/{}", kinds::NODEOP.api_version());
     let Ok(request) = http::Request::get(path).body(Vec::new()) else { return };
     match cluster.fetch::<Published>(request).await {
-        Ok(published) if is_older(&published.components.schemas) => {
-            snapshot.older.insert(DEFINITION.into());
+        Ok(published) => {
+            let definitions = [(kinds::NODEOP, DEFINITION), (kinds::UPGRADE, upgrade::api::DEFINITION)];
+            let older = definitions.iter().filter(|(kind, _)| is_older(&published.components.schemas, kind.name));
+            snapshot.older.extend(older.map(|(_, definition)| (*definition).to_string()));
         }
-        Ok(_) => {}
         Err(error) => tracing::debug!(%error, "the published schema cannot be had"),
     }
 }
 
-fn is_doubtful(status: &NodeOpStatus) -> bool {
-    status.spec_hash.is_none() && status.observed_generation.is_none()
-}
-
 /// Whether the schema of the kind has a status that cannot hold the hash by which a run is known.
-fn is_older(schemas: &BTreeMap<String, Value>) -> bool {
+fn is_older(schemas: &BTreeMap<String, Value>, name: &str) -> bool {
     let is_kind = |schema: &&Value| {
         let kinds = schema["x-kubernetes-group-version-kind"].as_array();
-        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == kinds::NODEOP.name))
+        kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"] == name))
     };
     schemas.values().filter(is_kind).any(|schema| schema["properties"]["status"]["properties"].get("specHash").is_none())
 }
@@ -98,15 +100,8 @@ mod tests {
             let schema = json!({"x-kubernetes-group-version-kind": kind, "properties": {"status": {"properties": status}}});
             BTreeMap::from([("io.kairos.operator.v1alpha1.NodeOp".to_string(), schema), ("other".to_string(), json!({}))])
         };
-        assert!(is_older(&schemas(json!({"phase": {}}))));
-        assert!(!is_older(&schemas(json!({"phase": {}, "specHash": {}}))));
-        assert!(!is_older(&BTreeMap::new()), "what is not published is not known");
-    }
-
-    #[test]
-    fn only_a_status_that_ours_would_not_have_is_doubtful() {
-        let status = |value: Value| is_doubtful(&serde_json::from_value(value).unwrap());
-        assert!(status(json!({})) && status(json!({"phase": "Completed"})));
-        assert!(!status(json!({"observedGeneration": -1})) && !status(json!({"specHash": "x"})));
+        assert!(is_older(&schemas(json!({"phase": {}})), "NodeOp"));
+        assert!(!is_older(&schemas(json!({"phase": {}, "specHash": {}})), "NodeOp"));
+        assert!(!is_older(&BTreeMap::new(), "NodeOp"), "what is not published is not known");
     }
 }

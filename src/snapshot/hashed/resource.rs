@@ -1,11 +1,14 @@
 //! Every text in a resource of ours; see [`super::walk`].
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::dictionary::Class::{self, Argument, Image, Namespace, Operation, Path, Secret, Uid, Value};
-use super::walk::{Visit, keys, selector};
+use super::walk::{Visit, keys, owner, selector};
 use super::words::text;
 use crate::nodeop::api::{DrainOptions, NodeOpSpec, NodeOpStatus, NodeStatus, Preflight, PullSecret};
 use crate::rollout::{Reboot, Rollout};
 use crate::snapshot::{Meta, Resource};
+use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
 
 /// Where a host's root is mounted unless people say otherwise.
 const USUAL_PATH: &str = "/host";
@@ -29,8 +32,10 @@ fn meta(meta: &mut Meta, visit: &mut Visit<'_>) {
         deleting: _,
         foreign_finalizer: _,
         moved: _,
+        owner: by,
         annotations,
     } = meta;
+    by.iter_mut().for_each(|one| owner(one, visit));
     visit(Namespace, namespace);
     visit(Operation, name);
     visit(Uid, uid);
@@ -64,21 +69,7 @@ fn spec(spec: &mut NodeOpSpec, visit: &mut Visit<'_>) {
         command.iter_mut().for_each(|word| visit(Argument, word));
         image.iter_mut().for_each(|one| visit(Image, one));
     }
-    if let Some(Rollout {
-        suspend: _,
-        run_policy: _,
-        // Times of day and their zone: what is decided hangs on them.
-        windows: _,
-        node_timeout_seconds: _,
-        drain_mode: _,
-        on_drain_timeout: _,
-        job_ttl_seconds: _,
-        allow_downgrade: _,
-        reboot: Some(Reboot { command, timeout_seconds: _, ready_seconds: _, grace_seconds: _ }),
-    }) = rollout
-    {
-        command.iter_mut().for_each(|word| visit(Argument, word));
-    }
+    rollout.iter_mut().for_each(|one| self::rollout(one, visit));
     let numbers_only = |drain: &DrainOptions| {
         let DrainOptions {
             enabled: _,
@@ -90,6 +81,74 @@ fn spec(spec: &mut NodeOpSpec, visit: &mut Visit<'_>) {
         } = drain;
     };
     drain_options.iter().for_each(numbers_only);
+}
+
+/// A NodeOpUpgrade.
+pub fn upgrade(resource: &mut Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, visit: &mut Visit<'_>) {
+    let Resource { meta: of, spec, status } = resource;
+    meta(of, visit);
+    let NodeOpUpgradeSpec {
+        image,
+        node_selector,
+        image_pull_secrets,
+        concurrency: _,
+        stop_on_failure: _,
+        upgrade_active: _,
+        upgrade_recovery: _,
+        force: _,
+        debug: _,
+        uncordon_on_failure: _,
+        exclude_paths,
+        rollout,
+    } = spec;
+    visit(Image, image);
+    node_selector.iter_mut().for_each(|one| selector(one, visit));
+    image_pull_secrets.iter_mut().for_each(|PullSecret { name }| visit(Secret, name));
+    // They are arguments of a command.
+    exclude_paths.iter_mut().for_each(|path| visit(Argument, path));
+    rollout.iter_mut().for_each(|one| self::rollout(one, visit));
+    let NodeOpUpgradeStatus {
+        observed_generation: _,
+        phase: _,
+        message,
+        node_op_name,
+        progress,
+        current,
+        conditions,
+        node_statuses,
+        spec_hash,
+        last_updated: _,
+    } = status;
+    [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
+    node_op_name.iter_mut().for_each(|name| visit(Operation, name));
+    conditions.iter_mut().for_each(|one| condition(one, visit));
+    keys(node_statuses, |name| visit(Class::Node, name));
+    node_statuses.values_mut().for_each(|one| entry(one, visit));
+    spec_hash.iter_mut().for_each(|one| visit(Uid, one));
+}
+
+fn rollout(rollout: &mut Rollout, visit: &mut Visit<'_>) {
+    let Rollout {
+        suspend: _,
+        run_policy: _,
+        // Times of day and their zone: what is decided hangs on them.
+        windows: _,
+        node_timeout_seconds: _,
+        drain_mode: _,
+        on_drain_timeout: _,
+        job_ttl_seconds: _,
+        allow_downgrade: _,
+        reboot,
+    } = rollout;
+    if let Some(Reboot { command, timeout_seconds: _, ready_seconds: _, grace_seconds: _, verify_version: _ }) = reboot {
+        command.iter_mut().for_each(|word| visit(Argument, word));
+    }
+}
+
+/// Somebody else's type; what it has beside these is a time and a number.
+fn condition(condition: &mut Condition, visit: &mut Visit<'_>) {
+    let texts = [&mut condition.type_, &mut condition.status, &mut condition.reason, &mut condition.message];
+    texts.into_iter().for_each(|one| text(one, visit));
 }
 
 fn status(status: &mut NodeOpStatus, visit: &mut Visit<'_>) {
@@ -112,11 +171,7 @@ fn status(status: &mut NodeOpStatus, visit: &mut Visit<'_>) {
         last_updated: _,
     } = status;
     [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
-    for condition in conditions {
-        // Somebody else's type; what it has beside these is a time and a number.
-        let texts = [&mut condition.type_, &mut condition.status, &mut condition.reason, &mut condition.message];
-        texts.into_iter().for_each(|one| text(one, visit));
-    }
+    conditions.iter_mut().for_each(|one| condition(one, visit));
     keys(node_statuses, |name| visit(Class::Node, name));
     node_statuses.values_mut().for_each(|one| entry(one, visit));
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));
@@ -140,7 +195,9 @@ fn entry(entry: &mut NodeStatus, visit: &mut Visit<'_>) {
         attempt: _,
         boot_id,
         new_boot_id,
+        expected_version,
     } = entry;
+    expected_version.iter_mut().for_each(|version| visit(Value, version));
     job_name.iter_mut().for_each(|name| visit(Class::Job, name));
     [message, reboot_status, reason].into_iter().flatten().for_each(|one| text(one, visit));
     [node_uid, job_uid, boot_id, new_boot_id].into_iter().flatten().for_each(|uid| visit(Uid, uid));

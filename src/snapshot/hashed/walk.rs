@@ -17,7 +17,9 @@ use crate::snapshot::{Reference, Snapshot, Unreadable};
 pub type Visit<'v> = dyn FnMut(Class, &mut String) + 'v;
 
 /// Values of labels that everybody knows: they are asked for by selectors that people paste into bug reports.
-const KNOWN_VALUES: [&str; 10] = ["true", "false", "linux", "windows", "amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x"];
+const KNOWN_VALUES: [&str; 14] = [
+    "true", "false", "linux", "windows", "amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x", "active", "passive", "recovery", "livecd",
+];
 /// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
 const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
 /// Containers that are not people's.
@@ -27,7 +29,8 @@ const KNOWN_CONTAINERS: [&str; 5] =
 /// Visits everything in a file.
 pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     let SnapshotFile { kind: _, schema_version: _, version: _, snapshot, workload } = file;
-    let Snapshot { now: _, nodes, jobs, pods, probes, drains, budgets, nodeops, unreadable, absent, refused, lease, older: _ } = snapshot;
+    let Snapshot { now: _, nodes, jobs, pods, probes, drains, budgets, nodeops, upgrades, unreadable, absent, refused, lease, older: _ } =
+        snapshot;
     keys(nodes, |name| visit(Class::Node, name));
     nodes.values_mut().for_each(|one| node(one, visit));
     jobs.iter_mut().for_each(|one| job(one, visit));
@@ -41,6 +44,7 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     drains.values_mut().flatten().for_each(|one| pod(one, visit));
     budgets.iter_mut().for_each(|one| budget(one, visit));
     nodeops.iter_mut().for_each(|one| super::resource::nodeop(one, visit));
+    upgrades.iter_mut().for_each(|one| super::resource::upgrade(one, visit));
     for Unreadable { what, resource_version: _, generation: _, error } in unreadable {
         reference(what, visit);
         text(error, visit);
@@ -239,7 +243,7 @@ fn reference(what: &mut Reference, visit: &mut Visit<'_>) {
     visit(Uid, uid);
 }
 
-fn owner(owner: &mut Owner, visit: &mut Visit<'_>) {
+pub(super) fn owner(owner: &mut Owner, visit: &mut Visit<'_>) {
     let Owner { kind, name, uid } = owner;
     named(kind, name, visit);
     visit(Uid, uid);

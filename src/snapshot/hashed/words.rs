@@ -34,6 +34,7 @@ const KNOWN: &str = "
     Berlin Europe IANA Strict absolute boot come concurrency control-plane date duration each early hostMountPath path proven
     rollout.reboot.timeoutSeconds says selected shown status.nodeInfo.bootID stay telling tells terminating told tolerates uncordon
     whatever zone
+    Active active been blanks cannot checked delete downgrade downgraded instead own since later makes passive reboots recovery reference rename set spec.image spec.upgradeActive spec.upgradeRecovery speaks system upgraded upgrades
     DNS Job Pod an and any are at be but by do end for go has id in is it its key let new no not now of off on one or pod
     ran run so the to too up was why yet
     nodeops.operator.kairos.io kairos.io/managed operator.kairos.io/rerun operator.kairos.io/retry-failed rounds-status

@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::jobs::KIND;
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::views::{Job, Node, Pod};
 use crate::snapshot::{Meta, Reference, Resource, Snapshot};
-
-type NodeOp = Resource<NodeOpSpec, NodeOpStatus>;
+use crate::upgrade;
 
 /// What a manifest may leave out, as a server would fill it in.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +80,7 @@ impl Ground {
         let stays = |pod: &Pod| !is_given("Pod", &pod.namespace, &pod.name);
         snapshot.jobs.retain(|job| !is_given("Job", &job.namespace, &job.name));
         snapshot.budgets.retain(|budget| !is_given("PodDisruptionBudget", &budget.namespace, &budget.name));
-        snapshot.unreadable.retain(|unreadable| !is_given(KIND, &unreadable.what.namespace, &unreadable.what.name));
+        snapshot.unreadable.retain(|unreadable| !is_given(&unreadable.what.kind, &unreadable.what.namespace, &unreadable.what.name));
         workload.retain(stays);
         snapshot.pods.retain(stays);
         snapshot.drains.values_mut().for_each(|pods| pods.retain(stays));
@@ -98,6 +96,12 @@ impl Ground {
         workload.extend(pods);
         let place: BTreeMap<String, usize> =
             snapshot.nodeops.iter().enumerate().map(|(index, resource)| (resource.meta.path(), index)).collect();
+        for said in manifests.upgrades {
+            match snapshot.upgrades.iter_mut().find(|seen| seen.meta.path() == said.meta.path()) {
+                Some(seen) => edit(seen, said),
+                None => snapshot.upgrades.push(said),
+            }
+        }
         for said in manifests.nodeops {
             match place.get(&said.meta.path()).and_then(|index| snapshot.nodeops.get_mut(*index)) {
                 Some(seen) => edit(seen, said),
@@ -109,7 +113,7 @@ impl Ground {
 }
 
 /// An edit of the spec, as `kubectl apply` makes it: another spec is another generation, and annotations are added.
-fn edit(seen: &mut NodeOp, said: NodeOp) {
+fn edit<Spec: PartialEq, Status>(seen: &mut Resource<Spec, Status>, said: Resource<Spec, Status>) {
     seen.meta.generation += i64::from(seen.spec != said.spec);
     seen.meta.annotations.extend(said.meta.annotations);
     seen.spec = said.spec;
@@ -127,16 +131,18 @@ fn known(snapshot: &Snapshot, pods: &[Pod]) -> BTreeMap<Reference, Identity> {
         (Reference::new("Job", namespace, name, ""), identity(uid, resource_version, *created))
     };
     let pod = |Pod { namespace, name, uid, created, .. }: &Pod| (Reference::new("Pod", namespace, name, ""), identity(uid, "", *created));
-    let nodeop = |Meta { namespace, name, uid, resource_version, created, .. }: &Meta| {
-        (Reference::new(KIND, namespace, name, ""), identity(uid, resource_version, *created))
+    let resource = |kind: &str, meta: &Meta| {
+        let Meta { namespace, name, uid, resource_version, created, .. } = meta;
+        (Reference::new(kind, namespace, name, ""), identity(uid, resource_version, *created))
     };
     let unreadable = snapshot.unreadable.iter().map(|unreadable| {
         let Reference { kind, namespace, name, uid } = &unreadable.what;
         (Reference::new(kind, namespace, name, ""), identity(uid, &unreadable.resource_version, None))
     });
-    let nodeops = snapshot.nodeops.iter().map(|resource| nodeop(&resource.meta));
+    let nodeops = snapshot.nodeops.iter().map(|one| resource(KIND, &one.meta));
+    let upgrades = snapshot.upgrades.iter().map(|one| resource(upgrade::api::KIND, &one.meta));
     let others = snapshot.nodes.values().map(node).chain(snapshot.jobs.iter().map(job)).chain(pods.iter().map(pod));
-    others.chain(nodeops).chain(unreadable).collect()
+    others.chain(nodeops).chain(upgrades).chain(unreadable).collect()
 }
 
 #[cfg(test)]

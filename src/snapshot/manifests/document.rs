@@ -16,8 +16,14 @@ use crate::yaml;
 use crate::yaml::place::{self, Place, Places, Segment};
 
 /// The kinds that decisions read, with the API version in which they are read.
-const READ: [(&str, &str); 5] =
-    [("NodeOp", "operator.kairos.io/v1alpha1"), ("Node", "v1"), ("Pod", "v1"), ("Job", "batch/v1"), ("PodDisruptionBudget", "policy/v1")];
+const READ: [(&str, &str); 6] = [
+    ("NodeOp", "operator.kairos.io/v1alpha1"),
+    ("NodeOpUpgrade", "operator.kairos.io/v1alpha1"),
+    ("Node", "v1"),
+    ("Pod", "v1"),
+    ("Job", "batch/v1"),
+    ("PodDisruptionBudget", "policy/v1"),
+];
 
 /// Most characters of a name that is told, or of a way to a field.
 const LONGEST: usize = 600;
@@ -205,7 +211,7 @@ impl Document<'_> {
         if let Some(key) = ["name", "namespace"].into_iter().find(bad) {
             return missing(&["metadata", key], "must be a name of up to 253 lower-case letters, digits, '-' and '.'".into());
         }
-        if self.kind() == "NodeOp" { schema::check(&self.value) } else { Vec::new() }
+        if matches!(self.kind(), "NodeOp" | "NodeOpUpgrade") { schema::check(&self.value) } else { Vec::new() }
     }
 
     /// The object, with what the server would have filled in: a namespace, a uid, an age.

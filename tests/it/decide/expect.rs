@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use rounds::plan::{Action, Decision, Plan};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::shorthand::{World, with_times};
-use super::status_after;
 
 /// What is expected; what is not said is not looked at.
 #[derive(Deserialize, Default)]
@@ -20,6 +19,8 @@ pub struct Expect {
     op: Subject,
     /// Of others, by name.
     ops: BTreeMap<String, Subject>,
+    /// Of NodeOpUpgrades, by name.
+    upgrades: BTreeMap<String, Subject>,
     /// Reasons of the sweep, by node.
     sweep: Option<BTreeMap<String, String>>,
     /// Reasons of the labelling, by node; none if nothing is decided about labels.
@@ -68,7 +69,10 @@ impl Expect {
         }
         let op = [("op".to_string(), &self.op)].into_iter().filter(|_| !self.op.is_silent());
         for (name, subject) in op.chain(self.ops.iter().map(|(name, subject)| (name.clone(), subject))) {
-            subject.check(world, plan, &name, &mut differences);
+            subject.check(world, plan, "NodeOp", &name, &mut differences);
+        }
+        for (name, subject) in &self.upgrades {
+            subject.check(world, plan, "NodeOpUpgrade", name, &mut differences);
         }
         if let Some(expected) = &self.sweep {
             let swept = plan.decisions.iter().filter(|decision| decision.subject.kind == "Node");
@@ -120,14 +124,11 @@ impl Subject {
             && conditions.is_none()
     }
 
-    fn check(&self, world: &World, plan: &Plan, name: &str, differences: &mut Vec<String>) {
-        let Some(decision) = plan.decisions.iter().find(|decision| decision.subject.kind == "NodeOp" && decision.subject.name == name)
-        else {
-            return differences.push(format!("no decision about NodeOp {name}"));
+    fn check(&self, world: &World, plan: &Plan, kind: &str, name: &str, differences: &mut Vec<String>) {
+        let Some(decision) = plan.decisions.iter().find(|decision| decision.subject.kind == kind && decision.subject.name == name) else {
+            return differences.push(format!("no decision about {kind} {name}"));
         };
-        // One that cannot be read has no status that could be looked at.
-        let readable = world.snapshot.nodeops.iter().any(|op| op.meta.name == name);
-        let after = if readable { status_after(&world.snapshot, plan, name) } else { Default::default() };
+        let status = status_of(world, decision);
         let mut check = |what: &str, expected: Option<String>, actual: String| {
             if let Some(expected) = expected
                 && expected != actual
@@ -136,11 +137,13 @@ impl Subject {
             }
         };
         check("reason", self.reason.clone(), decision.reason.to_string());
-        check("phase", self.phase.clone(), after.phase.map_or_else(|| "unset".to_string(), |phase| format!("{phase:?}")));
+        check("phase", self.phase.clone(), status["phase"].as_str().unwrap_or("unset").to_string());
         check("settled", self.settled.map(|b| b.to_string()), decision.settled.to_string());
         check("failed", self.failed.map(|b| b.to_string()), decision.failed.to_string());
         check("write", self.write.map(|b| b.to_string()), decision.status.is_some().to_string());
-        let conditions: Vec<String> = after.conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+        let conditions = status["conditions"].as_array().into_iter().flatten();
+        let conditions: Vec<String> = conditions.map(|c| format!("{}={}", text(&c["type"]), text(&c["status"]))).collect();
         check("conditions", self.conditions.clone(), conditions.join(" "));
         if let Some(part) = &self.message
             && !decision.message.contains(part)
@@ -152,13 +155,23 @@ impl Subject {
                 decision.nodes.iter().map(|(node, why)| (node.clone(), why.reason.to_string())).collect();
             compare(&format!("{name}: nodes"), expected, &actual, differences);
         }
-        let status = serde_json::to_value(&after).unwrap();
         for (node, expected) in &self.entries {
             let actual = status.pointer(&format!("/nodeStatuses/{node}")).unwrap_or(&Value::Null);
             part(world, &format!("{name}: entries.{node}"), expected, actual, differences);
         }
         part(world, &format!("{name}: status"), &self.status, &status, differences);
     }
+}
+
+/// The status of a resource as it will stand; one that cannot be read has none that could be looked at.
+fn status_of(world: &World, decision: &Decision) -> Value {
+    if let Some(write) = &decision.status {
+        return write.status.tree();
+    }
+    let (ops, upgrades) = (&world.snapshot.nodeops, &world.snapshot.upgrades);
+    let op = ops.iter().find(|op| op.meta.uid == decision.subject.uid).map(|op| json!(op.status));
+    op.or_else(|| upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status)))
+        .unwrap_or_else(|| json!({}))
 }
 
 /// Whether what is expected is part of what is there. A text that ends in "…" is the beginning of one.

@@ -62,7 +62,12 @@ pub fn same_without_names(snapshot: &Snapshot, settings: &Settings, plan: &Plan,
     }
     // Cases have names in them that no cluster takes, and that are no words of a message.
     let text = serde_json::to_string(snapshot).map_err(|error| error.to_string())?.replace('#', ".");
-    let snapshot: Snapshot = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let mut renamed_snapshot: Snapshot = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    for (op, original) in renamed_snapshot.nodeops.iter_mut().zip(&snapshot.nodeops) {
+        // A script has that character in it as well.
+        op.spec.clone_from(&original.spec);
+    }
+    let snapshot = renamed_snapshot;
     let mut file = SnapshotFile::new(snapshot, Vec::new());
     let names = hash_names(&mut file);
     let again = decide(&file.snapshot, &renamed(settings, &names));
@@ -70,9 +75,9 @@ pub fn same_without_names(snapshot: &Snapshot, settings: &Settings, plan: &Plan,
     if before == after { Ok(()) } else { Err(format!("another plan without names:\n{}\n---\n{}\n", before.join("\n"), after.join("\n"))) }
 }
 
-/// A snapshot with a text of somebody's own wherever one can stand: `$0` to `$95`.
+/// A snapshot with a text of somebody's own wherever one can stand: `$0` to `$112`.
 const EVERYWHERE: &str = include_str!("secrets.json");
-const TEXTS: usize = 96;
+const TEXTS: usize = 113;
 
 /// A name, a word or an address, such as no word of ours is.
 fn secrets() -> impl Strategy<Value = Vec<String>> {

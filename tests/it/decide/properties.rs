@@ -133,6 +133,7 @@ fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, Node
         }
         let annotations = token.then(|| (names::ANNOTATION_RETRY_FAILED.to_string(), "x".to_string())).into_iter().collect();
         let meta = Meta {
+            owner: None,
             namespace: "default".into(),
             name: op.into(),
             uid: format!("{op}-uid"),

@@ -9,6 +9,7 @@ use rounds::nodeop::spec_hash::spec_hash;
 use rounds::settings::Settings;
 use rounds::snapshot::views::{Job, Lease, Pod};
 use rounds::snapshot::{Meta, Reference, Resource, Snapshot, Unreadable};
+use rounds::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -31,6 +32,9 @@ pub struct Words {
     op: Value,
     /// More of them, by name.
     ops: Map<String, Value>,
+    /// `spec`, `status`, and metadata of NodeOpUpgrades, by name. `madeBy: up` among the fields of an operation makes it the
+    /// NodeOp of the upgrade "up".
+    upgrades: Map<String, Value>,
     jobs: Vec<Value>,
     pods: Vec<Value>,
     /// Pods on nodes, by node; listed for nodes that drain.
@@ -101,6 +105,17 @@ fn alias(op: &str, node: &str, run: i64, attempt: i64) -> String {
     if attempt == 0 { format!("{op}-{node}#{run}") } else { format!("{op}-{node}#{run}+{attempt}") }
 }
 
+fn upgrade(name: &str, fields: &Value) -> Result<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, String> {
+    let mut meta = fields.clone();
+    let parts = meta.as_object_mut().ok_or("must be a map")?;
+    let (spec, status) = (parts.remove("spec").unwrap_or(json!({})), parts.remove("status").unwrap_or(json!({})));
+    let defaults = json!({
+        "namespace": "default", "name": name, "uid": format!("{name}-upgrade"), "resourceVersion": "1", "generation": 1, "created": -3600,
+    });
+    let spec = typed(json!({"image": "kairos:2"}), spec)?;
+    Ok(Resource { meta: typed(defaults, meta)?, spec, status: typed(json!({}), status)? })
+}
+
 impl Words {
     pub fn build(&self) -> Result<World, String> {
         let mut snapshot = Snapshot { now: time(self.now), ..Snapshot::default() };
@@ -135,6 +150,11 @@ impl Words {
             unlisted: self.unlisted.clone(),
             snapshot,
         };
+        for (name, fields) in &self.upgrades {
+            world.name_jobs(name);
+            let resource = upgrade(name, fields).map_err(|error| format!("NodeOpUpgrade {name}: {error}"))?;
+            world.snapshot.upgrades.push(resource);
+        }
         for (name, fields) in &ops {
             world.name_jobs(name);
             let resource = world.nodeop(name, fields).map_err(|error| format!("NodeOp {name}: {error}"))?;
@@ -226,10 +246,19 @@ impl World {
         let mut meta = fields.clone();
         let parts = meta.as_object_mut().ok_or("must be a map")?;
         let (spec, status) = (parts.remove("spec").unwrap_or(json!({})), parts.remove("status"));
-        let spec: NodeOpSpec = typed(json!({"command": ["run"]}), spec)?;
-        let defaults = json!({
+        let mut defaults = json!({
             "namespace": "default", "name": name, "uid": format!("{name}-uid"), "resourceVersion": "1", "generation": 1, "created": -3600,
         });
+        let mut spec_defaults = json!({"command": ["run"]});
+        if let Some(by) = parts.remove("madeBy") {
+            let upgrade = self.snapshot.upgrades.iter().find(|upgrade| upgrade.meta.name == by).ok_or("there is no such upgrade")?;
+            let object = rounds::upgrade::child::object(upgrade);
+            spec_defaults = object["spec"].clone();
+            defaults["annotations"] = object["metadata"]["annotations"].clone();
+            let owner = &object["metadata"]["ownerReferences"][0];
+            defaults["owner"] = json!({"kind": owner["kind"], "name": owner["name"], "uid": owner["uid"]});
+        }
+        let spec: NodeOpSpec = typed(spec_defaults, spec)?;
         let meta: Meta = typed(defaults, meta)?;
         let status = status.map(|status| self.status(name, &spec, status)).transpose()?.unwrap_or_default();
         Ok(Resource { meta, spec, status })

@@ -6,7 +6,7 @@ use rounds::labels::applied;
 use rounds::names;
 use rounds::nodeop::api::NodeStep;
 use rounds::plan::{Action, Plan, TakeOver};
-use rounds::snapshot::views::{Holder, Job, Node, Pod, Trouble};
+use rounds::snapshot::views::{ContainerState, Exit, Holder, Job, Node, Pod, Trouble};
 use rounds::snapshot::{Reference, Snapshot, objects};
 use serde_json::{Value, json};
 
@@ -33,6 +33,7 @@ pub fn carry_out(world: &mut World, action: &Action) {
             fleet::bump(&mut node.resource_version);
         }
         Action::TakeOver(take) => take_over(&mut world.snapshot, take),
+        Action::Patch { what, patch } if what.kind == "NodeOp" => patch_nodeop(world, what, patch),
         Action::Patch { what, patch } if what.kind == "Pod" => {
             let Some(pod) = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid) else { return };
             pod.approved = Some(patch["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str().unwrap().into());
@@ -77,10 +78,31 @@ fn create(world: &mut World, object: &Value) {
         let job = world.job(&json!({"is": format!("{words} held")})).unwrap();
         world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
     }
+    if kind == "NodeOp" && !world.snapshot.nodeops.iter().any(|op| op.meta.name == name) {
+        let mut object = object.clone();
+        let metadata =
+            json!({"uid": format!("{name}-uid"), "resourceVersion": "1", "generation": 1, "creationTimestamp": world.snapshot.now});
+        json_patch::merge(&mut object["metadata"], &metadata);
+        world.snapshot.nodeops.push(rounds::snapshot::objects::nodeop(object).unwrap());
+    }
     if kind == "Pod" && !world.snapshot.pods.iter().any(|pod| pod.name == name) {
         let pod = world.pod(&json!(format!("{words} running"))).unwrap();
         world.snapshot.pods.push(pod);
     }
+}
+
+fn patch_nodeop(world: &mut World, what: &Reference, patch: &Value) {
+    let Some(op) = world.snapshot.nodeops.iter_mut().find(|op| op.meta.uid == what.uid) else { return };
+    assert_eq!(patch["metadata"]["resourceVersion"], op.meta.resource_version, "a stale patch is refused");
+    let before = op.spec.clone();
+    let mut spec = serde_json::to_value(&op.spec).unwrap();
+    json_patch::merge(&mut spec, &patch.get("spec").cloned().unwrap_or_else(|| json!({})));
+    op.spec = serde_json::from_value(spec).unwrap();
+    op.meta.generation += i64::from(op.spec != before);
+    for (key, value) in patch["metadata"]["annotations"].as_object().into_iter().flatten() {
+        op.meta.annotations.insert(key.clone(), value.as_str().unwrap().into());
+    }
+    fleet::bump(&mut op.meta.resource_version);
 }
 
 fn take_over(snapshot: &mut Snapshot, take: &TakeOver) {
@@ -175,6 +197,43 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             world.job_mut(job)?.complete = true;
         }
         ["node", node, "boots", boot] => world.node_mut(node)?.boot_id = (*boot).into(),
+        ["job", job, "in", boot, "says", ..] => {
+            world.put(&format!("{job} told {boot}"))?;
+            let pod = world.snapshot.pods.last_mut().ok_or("no pod")?;
+            let command = pod.containers.iter_mut().find(|container| container.name == "nodeop").ok_or("no command")?;
+            command.state = ContainerState::Ended(Exit { message: rest(5), ..Exit::default() });
+            world.job_mut(job)?.complete = true;
+        }
+        // Somebody looks at what a node runs.
+        ["node", node, "runs", version, state] => {
+            let node = world.node_mut(node)?;
+            let (kairos, software) = version.split_once('-').unwrap_or((version, ""));
+            node.probed_boot = Some(node.boot_id.clone());
+            node.kairos_version = Some(kairos.into());
+            node.labels.insert(names::LABEL_SOFTWARE_VERSION.into(), software.into());
+            node.labels.insert(names::LABEL_BOOT_STATE.into(), (*state).into());
+        }
+        ["upgrade", name, "is", state] => {
+            let at = world.snapshot.upgrades.iter().position(|one| one.meta.name == *name).ok_or("no such upgrade")?;
+            match *state {
+                "deleting" => world.snapshot.upgrades[at].meta.deleting = true,
+                "gone" => drop(world.snapshot.upgrades.remove(at)),
+                other => return Err(format!("{other} is no state of an upgrade")),
+            }
+        }
+        ["edit", "upgrade", name, ..] => {
+            let patch: Value = rounds::yaml::from_str(&rest(3)).map_err(|error| error.to_string())?;
+            let upgrade = world.snapshot.upgrades.iter_mut().find(|one| one.meta.name == *name).ok_or("no such upgrade")?;
+            let mut spec = serde_json::to_value(&upgrade.spec).unwrap();
+            json_patch::merge(&mut spec, &patch);
+            upgrade.spec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+            upgrade.meta.generation += 1;
+        }
+        ["annotate", "upgrade", name, pair] => {
+            let upgrade = world.snapshot.upgrades.iter_mut().find(|one| one.meta.name == *name).ok_or("no such upgrade")?;
+            let (key, value) = pair.split_once('=').ok_or("annotate upgrade up key=value")?;
+            upgrade.meta.annotations.insert(format!("operator.kairos.io/{key}"), value.into());
+        }
         ["job", job, "fails", code] => {
             world.put(&format!("{job} exit {code}"))?;
             world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });

@@ -50,7 +50,11 @@ pub fn play(corner: &Corner, pod: &Value) -> bool {
             if approved != Some(&now) {
                 return false;
             }
-            reboot(corner, node, name, &format!("{now}-again"));
+            let boot = format!("{now}-again");
+            reboot(corner, node, name, &boot);
+            if let Some(version) = installed(corner, node) {
+                look_at(corner, node, &version, "active");
+            }
         }
         _ => return false,
     }
@@ -76,6 +80,25 @@ pub fn tell(corner: &Corner, pod: &str, boot_id: &str) {
 pub fn reboot(corner: &Corner, node: &str, pod: &str, boot_id: &str) {
     corner.patch_status("node", node, &json!({"nodeInfo": {"bootID": boot_id}}));
     end(corner, pod, "reboot", 0, "");
+}
+
+/// The version that the last upgrade on a node has told.
+fn installed(corner: &Corner, node: &str) -> Option<String> {
+    let mut pods = corner.list("pods");
+    pods.retain(|pod| pod["spec"]["nodeName"] == node && pod["spec"]["initContainers"][0]["command"][3] == "upgrade");
+    pods.sort_by_key(|pod| pod["metadata"]["creationTimestamp"].as_str().map(String::from));
+    let message = pods.last()?["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"].as_str()?.to_string();
+    message.strip_prefix("upgraded to ").map(String::from)
+}
+
+/// What a probe would write on a node: the version that it runs, and from which of its systems.
+pub fn look_at(corner: &Corner, node: &str, version: &str, state: &str) {
+    let (kairos, software) = version.split_once('-').unwrap_or((version, ""));
+    let annotations = json!({"operator.kairos.io/probed-boot": boot_id(corner, node), "kairos.io/version": kairos});
+    let labels = json!({"kairos.io/software-version": software, "kairos.io/boot-state": state});
+    // In one write: a boot that was looked at speaks of all of them.
+    let patch = json!({"metadata": {"annotations": annotations, "labels": labels}}).to_string();
+    corner.kubectl(&["patch", "node", node, "--type=merge", "-p", &patch]);
 }
 
 /// The command of a pod ends.

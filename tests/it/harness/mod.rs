@@ -158,6 +158,25 @@ impl Corner {
         json!({"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "metadata": {"name": name, "namespace": self.name}, "spec": whole})
     }
 
+    /// A NodeOpUpgrade over this corner's nodes; `spec` is merged over `{nodeSelector, image}`. The fake nodes take the version
+    /// from the image's tag.
+    pub fn upgrade(&self, name: &str, spec: Value) -> Value {
+        let image = "quay.io/kairos/ubuntu:24.04-standard-amd64-generic-v3.6.0-k3sv1.33.4-k3s1";
+        let mut whole = json!({"nodeSelector": {"matchLabels": {"corner": self.name}}, "image": image});
+        merge(&mut whole, spec);
+        json!({"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOpUpgrade", "metadata": {"name": name, "namespace": self.name}, "spec": whole})
+    }
+
+    /// Edits a NodeOpUpgrade, as a person would.
+    pub fn patch_upgrade(&self, name: &str, patch: &Value) {
+        self.kubectl(&["-n", &self.name, "patch", "nodeopupgrades.operator.kairos.io", name, "--type=merge", "-p", &patch.to_string()]);
+    }
+
+    /// The status of a NodeOpUpgrade.
+    pub fn upgrade_status(&self, name: &str) -> Value {
+        self.get("nodeopupgrades.operator.kairos.io", name)["status"].clone()
+    }
+
     /// A Deployment of `replicas` pods that only run on this corner's nodes; `pod` is merged over the pod's spec.
     pub fn deployment(&self, name: &str, replicas: usize, pod: Value) -> Value {
         json!({

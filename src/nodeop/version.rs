@@ -1,0 +1,101 @@
+//! Which version a node must run after its reboot, and which it does.
+//!
+//! The command tells in its termination message what it has installed. What the node runs is told by its labels, once
+//! somebody has looked at it in its new boot; until then they speak of the last one.
+
+use super::place::Place;
+use crate::names;
+use crate::reason::Reason;
+use crate::snapshot::views::Node;
+
+/// Longest version that is taken for one.
+const LONGEST: usize = 128;
+
+/// What a command has told about what it installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The version that is installed now.
+    pub version: String,
+    /// Whether it is older than the one before.
+    pub downgrade: bool,
+}
+
+/// What is to be made of a node that is in another boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Nothing speaks against it; what was not looked at, if anything.
+    Good(Option<String>),
+    /// Nobody has looked at the node in this boot yet.
+    Awaited,
+    /// It is not what it should be.
+    Bad(Reason, String),
+}
+
+/// What a termination message tells: `upgraded to VERSION`, `downgraded to VERSION from …`, or `already at VERSION`.
+pub fn told(message: &str) -> Option<Told> {
+    let message = message.trim();
+    let rest = ["upgraded to ", "downgraded to ", "already at "].iter().find_map(|verb| message.strip_prefix(verb))?;
+    let version = rest.split_whitespace().next()?;
+    let fits = version.len() <= LONGEST && version.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| Told { version: version.to_string(), downgrade: message.starts_with("downgraded") })
+}
+
+/// Whether two texts mean one version: a label cannot hold a `+`, and has a `-` in its place.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let text: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+        text.trim_matches(['-', '_', '.']).to_string()
+    };
+    plain(one) == plain(other)
+}
+
+/// Looks at what a node runs, if the operation asks for that.
+pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
+    let reboot = place.op.rollout.reboot();
+    if !reboot.verifies_version() {
+        return Look::Good(None);
+    }
+    let unchecked = |why: &str| Look::Good(Some(format!("its version was not checked: {why}")));
+    let seen = !node.boot_id.is_empty() && node.probed_boot.as_ref() == Some(&node.boot_id);
+    let runs = node.version();
+    let state = node.labels.get(names::LABEL_BOOT_STATE).map_or("", String::as_str);
+    if seen && matches!(state, "passive" | "recovery") {
+        let version = runs.map(|version| format!(", with version {version}")).unwrap_or_default();
+        return Look::Bad(Reason::FallbackBoot, format!("the node has come up in its {state} system instead of the active one{version}"));
+    }
+    let Some(expected) = &place.entry.expected_version else { return unchecked("the command has not told which it installed") };
+    match runs {
+        _ if !seen && place.op.seconds_since(place.entry.step_since.as_ref()) > reboot.timeout() => {
+            unchecked("nobody has looked at the node since it rebooted")
+        }
+        _ if !seen => Look::Awaited,
+        None => unchecked("the node tells none"),
+        Some(runs) if is_same(&runs, expected) => Look::Good(None),
+        Some(runs) => Look::Bad(Reason::WrongVersion, format!("the node runs version {runs} after the reboot, and not {expected}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_termination_message_tells_a_version_or_nothing() {
+        let version = "v3.6.0-k3sv1.33.4+k3s1";
+        for (message, downgrade) in [("upgraded to", false), ("downgraded to", true), ("already at", false)] {
+            let expected = Some(Told { version: version.into(), downgrade });
+            assert_eq!(told(&format!("{message} {version} from somewhere\n")), expected, "{message}");
+        }
+        let long = format!("upgraded to {}", "9".repeat(129));
+        for message in ["", "upgraded to ", "upgraded; the image tells no version", "hello", "upgraded to \u{1b}[2J", &long] {
+            assert_eq!(told(message), None, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_label_cannot_hold_makes_no_other_version() {
+        assert!(is_same("v3.6.0-k3sv1.33.4+k3s1", "v3.6.0-k3sv1.33.4-k3s1"));
+        assert!(is_same("v3.6.0-", "v3.6.0"), "nothing but Kairos itself");
+        assert!(!is_same("v3.6.0-k3sv1.33.4", "v3.6.0-k3sv1.33.5"));
+    }
+}
