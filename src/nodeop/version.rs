@@ -57,6 +57,13 @@ pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
     }
     let unchecked = |why: &str| Look::Good(Some(format!("its version was not checked: {why}")));
     let seen = !node.boot_id.is_empty() && node.probed_boot.as_ref() == Some(&node.boot_id);
+    if let Some((key, manager)) = seen.then(|| stranger(node)).flatten() {
+        // The last boot's, most likely: the look at this one could not write over it.
+        return unchecked(&format!(
+            "{key} on the node is {manager}'s; take it off once (kubectl label or annotate node {} {key}-)",
+            node.name
+        ));
+    }
     let runs = node.version();
     let state = node.labels.get(names::LABEL_BOOT_STATE).map_or("", String::as_str);
     if seen && matches!(state, "passive" | "recovery") {
@@ -75,9 +82,21 @@ pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
     }
 }
 
+/// What tells the version and stands on a node by somebody else's hand, and whose: the existing labeler leaves its values.
+fn stranger(node: &Node) -> Option<(&'static str, &str)> {
+    const KEYS: [&str; 4] =
+        [names::ANNOTATION_VERSION, names::LABEL_SOFTWARE_PREFIX, names::LABEL_SOFTWARE_VERSION, names::LABEL_BOOT_STATE];
+    KEYS.into_iter().find_map(|key| {
+        let managers = &node.marks.get(key)?.managers;
+        let ours = managers.iter().any(|manager| manager == names::LABELS_MANAGER);
+        managers.first().filter(|_| !ours).map(|manager| (key, manager.as_str()))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::views::Mark;
 
     #[test]
     fn a_termination_message_tells_a_version_or_nothing() {
@@ -89,6 +108,16 @@ mod tests {
         let long = format!("upgraded to {}", "9".repeat(129));
         for message in ["", "upgraded to ", "upgraded; the image tells no version", "hello", "upgraded to \u{1b}[2J", &long] {
             assert_eq!(told(message), None, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_program_has_left_on_a_node_tells_nothing_about_its_version() {
+        let mark = |managers: &[&str]| Mark { value: "v3.5.0".into(), managers: managers.iter().map(ToString::to_string).collect() };
+        let node = |managers: &[&str]| Node { marks: [(names::ANNOTATION_VERSION.to_string(), mark(managers))].into(), ..Node::default() };
+        assert_eq!(stranger(&node(&["node-labeler"])), Some((names::ANNOTATION_VERSION, "node-labeler")));
+        for managers in [&["node-labeler", names::LABELS_MANAGER][..], &[names::LABELS_MANAGER], &[]] {
+            assert_eq!(stranger(&node(managers)), None);
         }
     }
 

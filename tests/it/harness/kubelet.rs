@@ -98,7 +98,7 @@ pub fn look_at(corner: &Corner, node: &str, version: &str, state: &str) {
     let labels = json!({"kairos.io/software-version": software, "kairos.io/boot-state": state});
     // In one write: a boot that was looked at speaks of all of them.
     let patch = json!({"metadata": {"annotations": annotations, "labels": labels}}).to_string();
-    corner.kubectl(&["patch", "node", node, "--type=merge", "-p", &patch]);
+    corner.kubectl(&["patch", "node", node, "--type=merge", "--field-manager=rounds-labels", "-p", &patch]);
 }
 
 /// The command of a pod ends.
