@@ -1,4 +1,4 @@
-# Shared by up.sh and down.sh. DIR/pids has one line per process: name pid start.
+# Shared by up.sh and down.sh, and by those of tests/nodes/. DIR/pids has one line per process: name pid start.
 # The start time (clock ticks since boot) tells a process from a later one that
 # was given the same pid, so nothing of somebody else's is ever signalled.
 # shellcheck shell=bash
@@ -13,3 +13,14 @@ started() {
 
 # alive PID START
 alive() { [[ $(started "$1") == "$2" ]]; }
+
+# launch NAME COMMAND...: in a session of its own, so that Ctrl-C in the terminal
+# does not reach it, and with no file of ours open, so that a caller that reads
+# our output sees its end. Recorded in ./pids; its pid is in $last.
+launch() {
+    local name=$1
+    shift
+    setsid "$@" </dev/null >"$name.log" 2>&1 &
+    last=$!
+    echo "$name $last $(started $last)" >>pids
+}

@@ -6,6 +6,7 @@
 # ROUNDS_PARENT_PID       a process at whose end the cluster ends too
 # ROUNDS_APISERVER_FLAGS  more flags, for the API server
 # ROUNDS_KCM_FLAGS        more flags, for the controller manager
+# ROUNDS_TOKENS           a file with more users: TOKEN,NAME,UID,"GROUP"
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
@@ -26,17 +27,6 @@ if [[ -e pids ]]; then
     fi
     "$here/down.sh" "$dir"
 fi
-
-# launch NAME COMMAND...: in a session of its own, so that Ctrl-C in the terminal
-# does not reach it, and with no file of ours open, so that a caller that reads
-# our output sees its end.
-launch() {
-    local name=$1
-    shift
-    setsid "$@" </dev/null >"$name.log" 2>&1 &
-    last=$!
-    echo "$name $last $(started $last)" >>pids
-}
 
 kubeconfig() { # FILE TOKEN
     cat >"$1" <<K
@@ -95,6 +85,7 @@ up() {
         echo "$kwok,kwok,kwok,\"system:masters\""
         for i in {00..99}; do echo "token-rounds-$i,rounds-$i,rounds-$i,\"rounds-runners\""; done
         for i in {00..07}; do echo "token-person-$i,person-$i,person-$i,\"people\""; done
+        [[ -z ${ROUNDS_TOKENS:-} ]] || cat "$ROUNDS_TOKENS"
     } >tokens.csv
     kubeconfig kubeconfig "$admin"
     kubeconfig kube-controller-manager.kubeconfig "$kcm"

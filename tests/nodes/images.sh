@@ -1,0 +1,96 @@
+#!/bin/bash
+# images.sh DIR PUBLIC PRIVATE: makes the images of the tests in DIR and pushes
+# them to the two registries, HOST:PORT each. Nothing comes from anywhere else: a
+# root folder becomes one layer, and that with two JSON documents an image.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+mkdir -p "$1"
+cd "$1"
+public=$2 private=$3
+case $(uname -m) in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
+
+digest() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
+
+# The credentials that the private registry knows; the public one does not ask.
+put() { curl -fsS -u puller:correct -o /dev/null "$@"; }
+
+blob() { # REGISTRY/REPOSITORY FILE
+    local at
+    at=$(curl -fsS -u puller:correct -X POST -o /dev/null -w '%header{location}' "http://${1%%/*}/v2/${1#*/}/blobs/uploads/")
+    put -X PUT -H 'Content-Type: application/octet-stream' --data-binary "@$2" "$at&digest=$(digest "$2")"
+}
+
+layer() { # ROOT: packed once, whatever it is called
+    [[ -e $1.tar ]] || tar -C "$1" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf "$1.tar" .
+}
+
+push() { # ROOT REGISTRY/REPOSITORY:TAG CONFIG-FIELDS
+    local repository=${2%:*} tag=${2##*:}
+    layer "$1"
+    printf '{"architecture":"%s","os":"linux","config":{%s},"rootfs":{"type":"layers","diff_ids":["%s"]}}' \
+        "$architecture" "$3" "$(digest "$1.tar")" >config.json
+    local kind=application/vnd.oci.image entry='{"mediaType":"%s","digest":"%s","size":%s}'
+    # shellcheck disable=SC2059 # the entry is a format
+    printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' "$kind.manifest.v1+json" \
+        "$(printf "$entry" "$kind.config.v1+json" "$(digest config.json)" "$(stat -c %s config.json)")" \
+        "$(printf "$entry" "$kind.layer.v1.tar" "$(digest "$1.tar")" "$(stat -c %s "$1.tar")")" >manifest.json
+    blob "$repository" "$1.tar"
+    blob "$repository" config.json
+    put -X PUT -H "Content-Type: $kind.manifest.v1+json" --data-binary @manifest.json \
+        "http://${repository%%/*}/v2/${repository#*/}/manifests/$tag"
+}
+
+# with_libraries ROOT PROGRAM AS: the program, and the libraries that it is linked to.
+with_libraries() {
+    local library
+    install -D "$2" "$1$3"
+    for library in $(ldd "$2" | grep -o '/[^ ]*'); do
+        [[ -e $1$library ]] || install -D "$library" "$1$library"
+    done
+}
+
+# Debian's static busybox, with a link for each of its commands.
+shell() { # ROOT
+    local applet
+    mkdir -p "$1"/{bin,etc,tmp,proc,sys,dev,root}
+    cp "$(command -v busybox)" "$1/bin/busybox"
+    for applet in $(busybox --list); do ln -sf busybox "$1/bin/$applet"; done
+}
+path='"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]'
+
+shell busybox
+for tag in latest 1.37; do push busybox "$public/library/busybox:$tag" "$path,\"Cmd\":[\"sh\"]"; done
+push busybox "$public/pause:3.10" "$path,\"Cmd\":[\"sleep\",\"infinity\"]"
+
+# Rounds as cronjob/Containerfile packs it, except that the program is the one under test, with its libraries.
+with_libraries rounds "$ROUNDS_BINARY" /rounds
+push rounds "$public/${ROUNDS_IMAGE#*/}" '"User":"65532:65532","Entrypoint":["/rounds"]'
+
+# A stand-in for Alpine: what is installed in it writes down how it is called. Its
+# sh is not busybox', which would take its own commands for these.
+shell alpine
+rm alpine/bin/sh
+with_libraries alpine "$(command -v dash)" /bin/sh
+install -D "$here/images/apk" alpine/sbin/apk
+install -D "$here/images/mount" alpine/usr/local/sbin/mount
+push alpine "$public/library/alpine:latest" "$path,\"Cmd\":[\"sh\"]"
+
+# Stand-ins for Kairos images.
+kairos() { # VERSION REGISTRY/REPOSITORY:TAG
+    if [[ ! -e kairos-$1 ]]; then
+        shell "kairos-$1"
+        install -D "$here/images/kairos-agent" "kairos-$1/usr/bin/kairos-agent"
+        printf '%s\n' "KAIROS_VERSION=\"$1\"" 'KAIROS_FLAVOR="opensuse"' \
+            'KAIROS_SOFTWARE_VERSION="v1.30.11+k3s1"' 'KAIROS_SOFTWARE_VERSION_PREFIX="k3s"' >"kairos-$1/etc/kairos-release"
+    fi
+    push "kairos-$1" "$2" "$path,\"Cmd\":[\"sh\"]"
+}
+for version in v3.4.2 v3.6.0; do
+    for registry in "$public" "$private"; do
+        kairos "$version" "$registry/kairos/opensuse:leap-15.6-standard-amd64-generic-$version-k3sv1.30.11-k3s1"
+    done
+done
+# For examples/nodeop-private-image.yaml.
+cp -r busybox node-check
+install "$here/images/node-check" node-check/node-check
+push node-check "$private/tools/node-check:2.3.1" "$path"
