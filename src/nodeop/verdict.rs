@@ -91,6 +91,8 @@ fn underway(job: &Job, pods: &[&Pod], node_ready: bool) -> Verdict {
 pub fn start_trouble(pod: &Pod) -> Option<Trouble> {
     // Waiting for its turn is no trouble.
     const ORDINARY: [&str; 3] = ["ContainerCreating", "PodInitializing", ""];
+    // Kubelets say these of every pod of a node, and start it.
+    const HARMLESS: [&str; 2] = ["DNSConfigForming", "MissingClusterDNS"];
     let waiting = pod.containers.iter().find_map(|container| match &container.state {
         ContainerState::Waiting(trouble) if !ORDINARY.contains(&trouble.reason.as_str()) => Some(trouble.clone()),
         _ => None,
@@ -104,7 +106,7 @@ pub fn start_trouble(pod: &Pod) -> Option<Trouble> {
         }
         (Some(waiting), None) => Some(waiting),
         (None, _) if started => None,
-        (None, _) => pod.warnings.first().cloned(),
+        (None, _) => pod.warnings.iter().find(|warning| !HARMLESS.contains(&warning.reason.as_str())).cloned(),
     }
 }
 

@@ -54,7 +54,7 @@ shell() { # ROOT
     local applet
     mkdir -p "$1"/{bin,etc,tmp,proc,sys,dev,root}
     cp "$(command -v busybox)" "$1/bin/busybox"
-    for applet in $(busybox --list); do ln -sf busybox "$1/bin/$applet"; done
+    for applet in $(busybox --list); do [[ $applet == busybox ]] || ln -s busybox "$1/bin/$applet"; done
 }
 path='"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]'
 

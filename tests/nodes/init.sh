@@ -87,6 +87,7 @@ failSwapOn: false
 localStorageCapacityIsolation: false
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}
+clusterDNS: [10.96.0.10]
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
 address: 10.245.0.$((11 + index))
@@ -99,7 +100,7 @@ C
 containerd -c "$own/containerd.toml" >>"$own/containerd.log" 2>&1 &
 until [[ -S /run/containerd/containerd.sock ]]; do sleep 0.1; done
 "$bin/kubelet" --config "$own/kubelet.yaml" --kubeconfig "$own/kubeconfig" --root-dir /var/lib/kubelet \
-    --hostname-override "$name" --node-ip "10.245.0.$((11 + index))" --node-labels kairos.io/managed=true \
+    --hostname-override "$name" --node-ip "10.245.0.$((11 + index))" \
     >>"$own/kubelet.log" 2>&1 &
 # Process 1 also buries what is orphaned.
 while :; do wait -n || sleep 1; done

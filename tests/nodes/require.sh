@@ -11,7 +11,7 @@ for pair in $programs; do
     command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
 done
 # An image has nothing but busybox in it.
-if ! ldd "$(command -v busybox)" 2>&1 | grep -q 'not a dynamic'; then missing+=(busybox-static); fi
+if ldd "$(command -v busybox)" >/dev/null 2>&1; then missing+=(busybox-static); fi
 ((${#missing[@]})) || exit 0
 echo "require.sh: installing ${missing[*]}" >&2
 log=$(mktemp)
