@@ -35,6 +35,9 @@ impl World {
     fn start() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nodes");
+        let runners = dir.join("runners");
+        let _ = std::fs::remove_dir_all(&runners);
+        std::fs::create_dir_all(&runners).expect("a folder for the runners' logs");
         let mut up = Command::new(root.join("tests/nodes/up.sh"));
         up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
         up.env("ROUNDS_BINARY", env!("CARGO_BIN_EXE_rounds")).env("ROUNDS_IMAGE", Settings::default().runner_image);
@@ -132,6 +135,24 @@ impl World {
         let plug = std::fs::read_to_string(self.of_node(node, "plug")).ok()?;
         let text = self.inside(&["cat", &format!("/proc/{}/root{path}", plug.trim())]);
         (!text.is_empty()).then_some(text)
+    }
+
+    /// The boot that a node is in, or was in last.
+    pub fn boot_id(&self, node: &str) -> String {
+        std::fs::read_to_string(self.of_node(node, "boot_id")).unwrap_or_default().trim().to_string()
+    }
+
+    /// The labels of a node that has registered itself anew.
+    pub fn restore_labels(&self, node: &str, scenario: &str) {
+        self.kubectl(&["label", "node", node, &format!("scenario={scenario}")]);
+        if node == NODES[0] {
+            self.kubectl(&["label", "node", node, "node-role.kubernetes.io/control-plane=true"]);
+        }
+    }
+
+    /// Where the runners of a scenario write.
+    pub fn log(&self, scenario: &str) -> PathBuf {
+        self.dir.join("runners").join(format!("{scenario}.log"))
     }
 
     /// How the boots of a node have ended so far: 129 is reboot(2), 137 is [`World::pull_the_plug`].
