@@ -18,7 +18,7 @@ while :; do
     echo "up $(<"$own/boot_id")" >>"$own/boots"
     unshare --pid --fork --kill-child=KILL --mount --uts --propagation private "$here/boot.sh" "$@" &
     keeper=$!
-    until only_child "$keeper" >"$own/plug" || ! alive "$keeper" "$(started "$keeper" || true)"; do sleep 0.05; done
+    until only_child "$keeper" >"$own/plug" || ! started "$keeper" >/dev/null; do sleep 0.05; done
     code=0
     wait "$keeper" || code=$?
     : >"$own/plug"

@@ -35,7 +35,7 @@ launch watcher "$here/watch.sh" "$dir" "$bin" "${ROUNDS_PARENT_PID:-}"
 watcher=$last
 end=$((SECONDS + 240))
 until [[ -e up ]]; do
-    alive "$watcher" "$(started "$watcher")" && ((SECONDS < end)) || {
+    started "$watcher" >/dev/null && ((SECONDS < end)) || {
         echo "up.sh: the nodes are not up:" >&2
         tail -n 20 world.log watcher.log nodes/*/console.log >&2
         exit 1

@@ -11,12 +11,14 @@ dir=$1 bin=$2 parent=${3:-}
 cd "$dir"
 since=
 [[ -z $parent ]] || since=$(started "$parent")
+# The servers in it have nobody else to look after them.
+unset ROUNDS_PARENT_PID
 setpriv --pdeathsig KILL unshare --pid --fork --kill-child=KILL --mount-proc --net --propagation private \
     "$here/world.sh" "$dir" "$bin" >world.log 2>&1 &
 keeper=$!
 until only_child "$keeper" >world; do sleep 0.05; done
 exec 3<> <(:) # to wait without a child process
-while alive "$keeper" "$(started "$keeper" || true)"; do
+while started "$keeper" >/dev/null; do
     if [[ $since ]] && ! alive "$parent" "$since"; then
         # Not a child of the world: it survives what it does.
         exec "$here/down.sh" "$dir"
