@@ -8,6 +8,7 @@ SECONDS ?= 60
 SEED ?= 0
 SEEDS ?= 20000
 MUTANTS ?=
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runner = "sudo -n -E"')
 
 .PHONY: help
 help: ## list the commands
@@ -24,14 +25,21 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 	scripts/demo.sh target/debug/rounds
 
 .PHONY: test
-test: servers lint ## everything: format, clippy, the fault search, unit tests, and all tests on a real control plane
+test: servers lint ## everything: format, clippy, the fault search, unit tests, all tests on a real control plane, and real nodes
 	$(MAKE) --no-print-directory search SEEDS=20000
 	$(MAKE) --no-print-directory mutants MUTANTS=BudgetOffByOne,NoLock,NoOwnership
 	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS)
+	$(MAKE) --no-print-directory nodes
 
 .PHONY: nightly
 nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
 	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+
+# Nodes need root. Tests that wait for a free node are threads that wait.
+.PHONY: nodes
+nodes: ## three real nodes that really reboot, in namespaces of their own; as root, or by sudo
+	@tests/cluster/build.sh kubelet registry >/dev/null
+	ROUNDS_CACHE=$${ROUNDS_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/rounds} cargo test --test nodes $(AS_ROOT) -- --test-threads 16
 
 .PHONY: search
 search: ## play SEEDS=20000 random scenarios, with faults, on the simulated cluster, from SEED=0 on
@@ -49,7 +57,7 @@ fuzz: ## fuzz the manifest loader for SECONDS=60
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
 	cargo clippy --all-targets --features mutants --quiet -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh .ci/run && shellcheck -s sh src/upgrade/*.sh; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh tests/nodes/*.sh tests/nodes/images/* .ci/run && shellcheck -s sh src/upgrade/*.sh; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 # Limits of the controllers: stock is 20 and 30, which a thousand Jobs at once would wait for by the quarter of an hour.

@@ -19,4 +19,6 @@ until remove_cgroups "$(<"$dir/cgroup")" 2>/dev/null; do
     sleep 0.2
 done
 rm -rf "$dir"/{images,registry,up,world} "$dir"/nodes/*/{upper,work,root,containerd}
+# make nodes runs as root by sudo where it is not root, in a folder of the user's.
+[[ -z ${SUDO_UID:-} ]] || chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$dir"
 rm -f "$dir/pids"

@@ -2,7 +2,6 @@
 # init.sh DIR BIN NAME INDEX: for boot.sh, as process 1 of a node: what an
 # operating system does when it boots, and then containerd and a kubelet.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=$1 bin=$2 name=$3 index=$4
 own=$dir/nodes/$name
 cgroup=$(<"$dir/cgroup")

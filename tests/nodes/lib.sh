@@ -1,6 +1,6 @@
 # Shared by the scripts of this folder. The nodes, their names and numbers in one place.
 # shellcheck shell=bash
-# shellcheck source=../cluster/lib.sh
+# shellcheck source=../cluster/lib.sh disable=SC2154 # whoever reads this file knows where it is
 . "$here/../cluster/lib.sh"
 
 # The first one is a control plane, as Rounds sees it: it bears the label.

@@ -1,9 +1,9 @@
 #!/bin/bash
 # node.sh DIR BIN NAME INDEX: for world.sh, the machine of one node: boots it, and
 # boots it again when it has gone down, however that happened. In DIR/nodes/NAME:
-#   boots   a line "up BOOT-ID" and a line "down CODE" for each boot. A reboot(2) in
-#           its namespace ends the node with SIGHUP, 129; whoever pulls the plug, 137.
-#   plug    the outer pid of the node's first process, for the world
+#   boots   a line "up BOOT-ID" and a line "down HOW" for each boot: rebooted, by
+#           reboot(2) in its pid namespace, or died
+#   plug    the pid of the node's first process, for the world
 #   hold    as long as it is there, the node stays down
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,6 +22,9 @@ while :; do
     code=0
     wait "$keeper" || code=$?
     : >"$own/plug"
-    echo "down $code" >>"$own/boots"
+    # The kernel ends a namespace that reboots with SIGHUP.
+    how=died
+    ((code != 129)) || how=rebooted
+    echo "down $how" >>"$own/boots"
     sleep 1
 done

@@ -182,7 +182,7 @@ impl Scenario {
 
     /// The node went down once, by the reboot command.
     pub fn assert_rebooted_once(&self, node: &str) {
-        assert_eq!((self.ends(node), self.reboots(node)), (vec!["129".to_string()], 1), "{node}");
+        assert_eq!((self.ends(node), self.reboots(node)), (vec!["rebooted".to_string()], 1), "{node}");
     }
 
     /// Deletes a NodeOp, as a person does who wants its nodes back.
@@ -222,9 +222,15 @@ impl Drop for Scenario {
         if std::thread::panicking() {
             self.tell();
         }
+        // Pods that take their time are not to be in the next one's way.
+        self.world.try_kubectl(&["delete", "deployments", "--all", "-n", &self.name], None);
+        self.world.try_kubectl(&["delete", "pods", "--all", "-n", &self.name, "--grace-period=1", "--wait=false"], None);
         self.world.try_kubectl(&["delete", "namespace", &self.name, "--wait=false"], None);
         for node in self.nodes.drain(..) {
             self.world.release(node);
+            if std::thread::panicking() && self.world.get(&["node", node]).is_null() {
+                self.world.pull_the_plug(node);
+            }
             self.world.try_kubectl(&["label", "node", node, "scenario-", "kairos.io/managed-"], None);
             // What a test that failed may have left.
             self.world.try_kubectl(&["annotate", "node", node, "operator.kairos.io/operation-", "operator.kairos.io/cordoned-by-"], None);

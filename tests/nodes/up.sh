@@ -35,11 +35,11 @@ launch watcher "$here/watch.sh" "$dir" "$bin" "${ROUNDS_PARENT_PID:-}"
 watcher=$last
 end=$((SECONDS + 240))
 until [[ -e up ]]; do
-    started "$watcher" >/dev/null && ((SECONDS < end)) || {
+    if ! started "$watcher" >/dev/null || ((SECONDS > end)); then
         echo "up.sh: the nodes are not up:" >&2
         tail -n 20 world.log watcher.log nodes/*/console.log >&2
         exit 1
-    }
+    fi
     sleep 0.2
 done
 trap - EXIT

@@ -155,7 +155,7 @@ impl World {
         self.dir.join("runners").join(format!("{scenario}.log"))
     }
 
-    /// How the boots of a node have ended so far: 129 is reboot(2), 137 is [`World::pull_the_plug`].
+    /// How the boots of a node have ended so far: `rebooted` by reboot(2), or `died`.
     pub fn ends(&self, node: &str) -> Vec<String> {
         let boots = std::fs::read_to_string(self.of_node(node, "boots")).unwrap_or_default();
         boots.lines().filter_map(|line| line.strip_prefix("down ")).map(String::from).collect()
