@@ -21,7 +21,7 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$own/upper,workdir=$own/work" "
 mount -t proc proc "$root/proc"
 for path in /sys /dev; do mount --rbind "$path" "$root$path"; done
 for path in /run /tmp; do mount -t tmpfs tmpfs "$root$path"; done # a reboot clears both
-for path in "$dir" "$bin" "$here"; do
+for path in "$dir" "$bin" "$(dirname "$here")"; do
     mkdir -p "$root$path"
     mount --bind "$path" "$root$path"
 done

@@ -2,6 +2,9 @@
 # init.sh DIR BIN NAME INDEX: for boot.sh, as process 1 of a node: what an
 # operating system does when it boots, and then containerd and a kubelet.
 set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=lib.sh
+. "$here/lib.sh"
 dir=$1 bin=$2 name=$3 index=$4
 own=$dir/nodes/$name
 cgroup=$(<"$dir/cgroup")
@@ -26,6 +29,8 @@ S
 chmod +x /usr/sbin/reboot.new
 mv -f /usr/sbin/reboot.new /usr/sbin/reboot
 
+# A reboot leaves no cgroups; a kubelet that finds some takes 10 s more to start.
+remove_cgroups "$cgroup/$name"
 # One directory of cgroups for each node. v1: in each controller; v2: with the controllers handed down.
 if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
     read -ra controllers </sys/fs/cgroup/cgroup.controllers

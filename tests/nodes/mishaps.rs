@@ -126,6 +126,7 @@ fn a_node_that_is_deleted_under_the_command_has_failed_and_comes_back_as_a_new_o
     scenario.world.pull_the_plug(node);
     scenario.wait_ready(node);
     scenario.world.restore_labels(node, &scenario.name);
+    wait_for("the command has run on the new node", LONG, || ran(&scenario) == "ran\nran\n");
     scenario.wait_phase("op", "Completed");
     assert_ne!(scenario.world.get(&["node", node])["metadata"]["uid"], uid);
     assert_eq!(ran(&scenario), "ran\nran\n");

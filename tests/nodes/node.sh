@@ -26,5 +26,5 @@ while :; do
     how=died
     ((code != 129)) || how=rebooted
     echo "down $how" >>"$own/boots"
-    sleep 1
+    sleep 0.5
 done
