@@ -6,6 +6,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
 . "$here/lib.sh"
 dir=${1:?usage: down.sh DIR}
+[[ -d $dir ]] || exit 0
+# The world's own end and somebody's next start may meet here.
+exec 9>"$dir/lock"
+flock 9
 [[ -e $dir/pids ]] || exit 0
 while read -r _ pid start; do
     [[ $pid != "$$" ]] || continue

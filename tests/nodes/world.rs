@@ -68,10 +68,11 @@ impl World {
         assert!(!others.contains(&own.trim().into()), "{node} is in {own}, which is not its own: it must not be rebooted");
     }
 
-    /// A program in the network of the world, as a process of this one.
+    /// A program in the network of the world, as a process of this one, which ends with it, however it ends.
     pub fn command(&self, program: impl AsRef<Path>, args: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.init, "--net", "--"]).arg(program.as_ref()).args(args);
+        command.args(["--target", &self.init, "--net", "--", "setpriv", "--pdeathsig", "KILL", "--"]);
+        command.arg(program.as_ref()).args(args);
         command.env("KUBECONFIG", &self.kubeconfig);
         command
     }
