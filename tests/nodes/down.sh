@@ -11,16 +11,22 @@ dir=${1:?usage: down.sh DIR}
 exec 9>"$dir/lock"
 flock 9
 [[ -e $dir/pids ]] || exit 0
-while read -r _ pid start; do
-    [[ $pid != "$$" ]] || continue
-    if alive "$pid" "$start"; then kill -KILL "$pid" 2>/dev/null || true; fi
-done <"$dir/pids"
-# The kernel takes the world down with its first process; that this is over shows
-# in its cgroups, which cannot be removed as long as a process is in one.
+left() { # Processes that still live, but for this one: watch.sh runs it in its own place.
+    local pid start
+    while read -r _ pid start; do
+        if [[ $pid != "$$" ]] && alive "$pid" "$start"; then echo "$pid"; fi
+    done <"$dir/pids"
+}
+# The kernel takes all of the world down with its first process, which is there until that is done.
 end=$((SECONDS + 30))
+while mapfile -t pids < <(left) && ((${#pids[@]})); do
+    ((SECONDS < end)) || { echo "down.sh: these processes do not end: ${pids[*]}" >&2; exit 1; }
+    kill -KILL "${pids[@]}" 2>/dev/null || true
+    sleep 0.1
+done
 until remove_cgroups "$(<"$dir/cgroup")" 2>/dev/null; do
-    ((SECONDS < end)) || { echo "down.sh: processes are left in cgroup $(<"$dir/cgroup")" >&2; exit 1; }
-    sleep 0.2
+    ((SECONDS < end)) || { echo "down.sh: cgroup $(<"$dir/cgroup") cannot be removed" >&2; exit 1; }
+    sleep 0.1
 done
 rm -rf "$dir"/{images,registry,up,world} "$dir"/nodes/*/{upper,work,root,containerd}
 # make nodes runs as root by sudo where it is not root, in a folder of the user's.

@@ -9,8 +9,10 @@ mod wait;
 mod scenario;
 mod world;
 
+mod guards;
 mod mishaps;
 mod operations;
 mod rolling;
 mod runners;
 mod seeds;
+mod upgrades;

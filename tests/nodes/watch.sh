@@ -17,6 +17,7 @@ setpriv --pdeathsig KILL unshare --pid --fork --kill-child=KILL --mount-proc --n
     "$here/world.sh" "$dir" "$bin" >world.log 2>&1 &
 keeper=$!
 until only_child "$keeper" >world; do sleep 0.05; done
+for pid in "$keeper" "$(<world)"; do echo "world $pid $(started "$pid")" >>pids; done
 exec 3<> <(:) # to wait without a child process
 while started "$keeper" >/dev/null; do
     if [[ $since ]] && ! alive "$parent" "$since"; then

@@ -61,7 +61,7 @@ impl World {
         let mut own = String::new();
         wait_for(&format!("{node} is up"), Duration::from_secs(60), || {
             let plug = std::fs::read_to_string(self.of_node(node, "plug")).unwrap_or_default();
-            own = self.inside(&["readlink", &format!("/proc/{}/ns/pid", plug.trim())]);
+            own = text(&self.inside(&["readlink", &format!("/proc/{}/ns/pid", plug.trim())]));
             own.starts_with("pid:")
         });
         let others = [machine.to_string_lossy(), world.to_string_lossy(), FIRST_NAMESPACE.into()];
@@ -77,11 +77,15 @@ impl World {
         command
     }
 
-    /// What a program says among the processes of the world.
-    fn inside(&self, args: &[&str]) -> String {
+    /// A program among the processes of the world.
+    pub fn inside(&self, args: &[&str]) -> Output {
         let mut command = Command::new("nsenter");
-        let output = command.args(["--target", &self.init, "--pid", "--mount", "--net", "--"]).args(args).output().expect("nsenter starts");
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        command.args(["--target", &self.init, "--pid", "--mount", "--net", "--"]).args(args).output().expect("nsenter starts")
+    }
+
+    /// Where `up.sh` keeps everything.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// kubectl as the administrator; it must succeed.
@@ -126,15 +130,20 @@ impl World {
         self.dir.join("nodes").join(node).join(file)
     }
 
-    /// A file that somebody wrote on a node, outside of /run and /tmp.
+    /// Where a file is that somebody wrote on a node, outside of /run and /tmp.
+    pub fn path_of(&self, node: &str, path: &str) -> String {
+        self.of_node(node, "upper").join(path.trim_start_matches('/')).to_string_lossy().into_owned()
+    }
+
+    /// What is in it.
     pub fn written(&self, node: &str, path: &str) -> Option<String> {
-        std::fs::read_to_string(self.of_node(node, "upper").join(path.trim_start_matches('/'))).ok()
+        std::fs::read_to_string(self.path_of(node, path)).ok()
     }
 
     /// A file in the node's memory: below /run or /tmp.
     pub fn volatile(&self, node: &str, path: &str) -> Option<String> {
         let plug = std::fs::read_to_string(self.of_node(node, "plug")).ok()?;
-        let text = self.inside(&["cat", &format!("/proc/{}/root{path}", plug.trim())]);
+        let text = text(&self.inside(&["cat", &format!("/proc/{}/root{path}", plug.trim())]));
         (!text.is_empty()).then_some(text)
     }
 
@@ -191,7 +200,11 @@ pub fn is_ready(object: &Value) -> bool {
     object["status"]["conditions"].as_array().is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
 }
 
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn said(args: &[&str], output: &Output) -> String {
     assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    text(output)
 }
