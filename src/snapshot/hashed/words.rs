@@ -43,10 +43,11 @@ const KNOWN: &str = "
     Cancelling Completed Draining Failed Locking Normal Pending Preflight Ready Reconciling Releasing Running Skipped Stalled Starting
     Succeeded Unknown Warning True False
     BackOff BackoffLimitExceeded ContainerCannotRun ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError
-    DeadlineExceeded ErrImageNeverPull ErrImagePull Error Evicted Exists DoesNotExist FailedCreate FailedMount FailedScheduling
-    FailedToRetrieveImagePullSecret ImageInspectError ImagePullBackOff InvalidImageName NodeAffinity NodeLost NodeShutdown OOMKilled
-    OutOfcpu OutOfmemory OutOfpods PodFailurePolicy PodInitializing Preempted Preempting RunContainerError StartError Terminated
-    TerminationByKubelet Unhealthy UnexpectedAdmissionError";
+    DNSConfigForming DeadlineExceeded ErrImageNeverPull ErrImagePull Error Evicted Exists DoesNotExist FailedCreate
+    FailedCreatePodSandBox FailedMount FailedScheduling FailedToRetrieveImagePullSecret ImageInspectError ImagePullBackOff
+    InvalidImageName MissingClusterDNS NodeAffinity NodeLost NodeShutdown OOMKilled OutOfcpu OutOfmemory OutOfpods PodFailurePolicy
+    PodInitializing Preempted Preempting RunContainerError StartError Terminated TerminationByKubelet Unhealthy
+    UnexpectedAdmissionError";
 
 static VOCABULARY: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let reasons = Reason::ALL.iter().map(|reason| reason.code());
