@@ -52,7 +52,7 @@ with_libraries() {
 # Debian's static busybox, with a link for each of its commands.
 shell() { # ROOT
     local applet
-    mkdir -p "$1"/{bin,etc,tmp,proc,sys,dev,root}
+    mkdir -p "$1"/{bin,etc,tmp,proc,sys,dev,root,run}
     cp "$(command -v busybox)" "$1/bin/busybox"
     for applet in $(busybox --list); do [[ $applet == busybox ]] || ln -s busybox "$1/bin/$applet"; done
 }

@@ -102,7 +102,11 @@ nodeLeaseDurationSeconds: 20
 syncFrequency: 2s
 C
 containerd -c "$own/containerd.toml" >>"$own/containerd.log" 2>&1 &
-until [[ -S /run/containerd/containerd.sock ]]; do sleep 0.1; done
+containerd=$!
+until [[ -S /run/containerd/containerd.sock ]]; do
+    started "$containerd" >/dev/null || { echo "init.sh: containerd has ended" >&2; exit 1; }
+    sleep 0.1
+done
 "$bin/kubelet" --config "$own/kubelet.yaml" --kubeconfig "$own/kubeconfig" --root-dir /var/lib/kubelet \
     --hostname-override "$name" --node-ip "10.245.0.$((11 + index))" \
     >>"$own/kubelet.log" 2>&1 &

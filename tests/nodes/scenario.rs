@@ -212,6 +212,7 @@ impl Scenario {
         }
         for node in &self.nodes {
             eprintln!("{node}: ends {:?}, reboot commands {}", self.ends(node), self.reboots(node));
+            ["console.log", "containerd.log", "kubelet.log"].iter().for_each(|log| eprintln!("{log}: {}", world.last_lines(node, log)));
         }
         eprintln!("{}", std::fs::read_to_string(world.log(&self.name)).unwrap_or_default());
     }

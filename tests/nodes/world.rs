@@ -130,6 +130,13 @@ impl World {
         self.dir.join("nodes").join(node).join(file)
     }
 
+    /// The end of one of a node's logs.
+    pub fn last_lines(&self, node: &str, log: &str) -> String {
+        let all = std::fs::read(self.of_node(node, log)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let lines: Vec<&str> = all.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+
     /// Where a file is that somebody wrote on a node, outside of /run and /tmp.
     pub fn path_of(&self, node: &str, path: &str) -> String {
         self.of_node(node, "upper").join(path.trim_start_matches('/')).to_string_lossy().into_owned()
