@@ -101,14 +101,18 @@ nodeStatusUpdateFrequency: 2s
 nodeLeaseDurationSeconds: 20
 syncFrequency: 2s
 C
-containerd -c "$own/containerd.toml" >>"$own/containerd.log" 2>&1 &
-containerd=$!
-until [[ -S /run/containerd/containerd.sock ]]; do
-    started "$containerd" >/dev/null || { echo "init.sh: containerd has ended" >&2; exit 1; }
-    sleep 0.1
-done
-"$bin/kubelet" --config "$own/kubelet.yaml" --kubeconfig "$own/kubeconfig" --root-dir /var/lib/kubelet \
-    --hostname-override "$name" --node-ip "10.245.0.$((11 + index))" \
-    >>"$own/kubelet.log" 2>&1 &
+# As systemd would, whatever ends is started again.
+keep() { # LOG COMMAND...
+    local log=$1
+    shift
+    while :; do
+        "$@" >>"$log" 2>&1 || echo "init.sh: $1 has ended with $?"
+        sleep 0.5
+    done &
+}
+keep "$own/containerd.log" containerd -c "$own/containerd.toml"
+until [[ -S /run/containerd/containerd.sock ]]; do sleep 0.1; done
+keep "$own/kubelet.log" "$bin/kubelet" --config "$own/kubelet.yaml" --kubeconfig "$own/kubeconfig" \
+    --root-dir /var/lib/kubelet --hostname-override "$name" --node-ip "10.245.0.$((11 + index))"
 # Process 1 also buries what is orphaned.
 while :; do wait -n || sleep 1; done
