@@ -154,8 +154,14 @@ impl Scenario {
 
     /// Starts a runner.
     pub fn runner(&self) -> Runner {
+        self.runner_with(&[])
+    }
+
+    /// Starts a runner with more flags.
+    pub fn runner_with(&self, flags: &[&str]) -> Runner {
         let log = self.world.log(&self.name);
         let mut command = self.world.command(env!("CARGO_BIN_EXE_rounds"), &["run", "--loop", "1s", "--namespace", &self.name]);
+        command.args(flags);
         command.env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(File::options().create(true).append(true).open(log).expect("the runner's log"));
         Runner(command.spawn().expect("the runner starts"))
@@ -223,9 +229,9 @@ impl Drop for Scenario {
         if std::thread::panicking() {
             self.tell();
         }
-        // Pods that take their time are not to be in the next one's way.
+        // Pods that take their time to end are not to be in the next one's way.
         self.world.try_kubectl(&["delete", "deployments", "--all", "-n", &self.name], None);
-        self.world.try_kubectl(&["delete", "pods", "--all", "-n", &self.name, "--grace-period=1", "--wait=false"], None);
+        self.world.try_kubectl(&["delete", "pods", "--all", "-n", &self.name, "--grace-period=0", "--force", "--wait=false"], None);
         self.world.try_kubectl(&["delete", "namespace", &self.name, "--wait=false"], None);
         for node in self.nodes.drain(..) {
             self.world.release(node);
