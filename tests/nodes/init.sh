@@ -30,7 +30,7 @@ chmod +x /usr/sbin/reboot.new
 mv -f /usr/sbin/reboot.new /usr/sbin/reboot
 
 # A reboot leaves no cgroups; a kubelet that finds some takes 10 s more to start.
-remove_cgroups "$cgroup/$name"
+remove_cgroups "$cgroup/$name" || echo "init.sh: cgroups of the last boot are left"
 # One directory of cgroups for each node. v1: in each controller; v2: with the controllers handed down.
 if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
     read -ra controllers </sys/fs/cgroup/cgroup.controllers
