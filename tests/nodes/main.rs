@@ -10,7 +10,6 @@ mod scenario;
 mod world;
 
 mod guards;
-mod labels;
 mod mishaps;
 mod operations;
 mod rolling;
