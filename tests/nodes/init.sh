@@ -58,6 +58,14 @@ mirror() { # NAME PORT
 }
 for registry in docker.io quay.io ghcr.io registry.k8s.io; do mirror "$registry" 5000; done
 for registry in registry.example.com private-registry.example.com; do mirror "$registry" 5001; done
+# A pod has a /proc of its own, and on a real machine the boot id in it is the node's.
+cat >"$own/boot-id-hook" <<S
+#!/bin/sh
+bundle=\$(sed -n 's/.*"bundle":"\([^"]*\)".*/\1/p')
+exec mount --bind "$own/boot_id" "\$bundle/rootfs/proc/sys/kernel/random/boot_id"
+S
+chmod +x "$own/boot-id-hook"
+ctr oci spec | sed "1s|{|{\"hooks\":{\"createContainer\":[{\"path\":\"$own/boot-id-hook\"}]},|" >"$own/spec.json"
 cat >"$own/containerd.toml" <<C
 version = 2
 root = "$own/containerd"
@@ -72,6 +80,9 @@ state = "/run/containerd"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$own/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    base_runtime_spec = "$own/spec.json"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "$own/certs.d"
 C

@@ -10,6 +10,7 @@ mod scenario;
 mod world;
 
 mod guards;
+mod labels;
 mod mishaps;
 mod operations;
 mod rolling;

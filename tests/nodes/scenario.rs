@@ -154,8 +154,14 @@ impl Scenario {
 
     /// Starts a runner.
     pub fn runner(&self) -> Runner {
+        self.runner_with(&[])
+    }
+
+    /// Starts a runner with more flags.
+    pub fn runner_with(&self, flags: &[&str]) -> Runner {
         let log = self.world.log(&self.name);
         let mut command = self.world.command(env!("CARGO_BIN_EXE_rounds"), &["run", "--loop", "1s", "--namespace", &self.name]);
+        command.args(flags);
         command.env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(File::options().create(true).append(true).open(log).expect("the runner's log"));
         Runner(command.spawn().expect("the runner starts"))
