@@ -126,7 +126,10 @@ impl<'a> Place<'_, 'a> {
         if let Some(entry) = advance.entry.as_mut().filter(|entry| rebooting::follows(entry)) {
             entry.reboot_status = Some(REBOOT_CANCELLED.into());
         }
-        let nothing_held = self.node().is_none_or(|node| !self.op.locks(node) && !self.op.has_live_pod(self.name));
+        let nothing_held = self.node().is_none_or(|node| {
+            // A Job is over a moment after its pod; only then is the node given back.
+            !self.op.locks(node) && !self.op.has_live_pod(self.name) && !self.op.has_live_job(self.name)
+        });
         if nothing_held && !self.op.run.is_outdated(self.entry) {
             advance.entry = advance.entry.map(|entry| self.finished(entry));
         }

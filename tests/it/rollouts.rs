@@ -163,13 +163,7 @@ fn a_preflight_skips_a_node_lets_it_pass_or_fails_it_before_anything_is_touched(
     let corner = Corner::new("preflight");
     corner.nodes(1, 0);
     corner.create(&corner.nodeop("skips", json!({"cordon": true, "preflight": {"command": ["skip"]}})));
-    corner.create(&corner.nodeop("fails", json!({"cordon": true, "preflight": {"command": ["fail"], "activeDeadlineSeconds": 3}})));
-    // A failing preflight is tried again until its deadline, which the kubelet keeps.
-    corner.rounds_until("its pod fails", || corner.list("pods").iter().any(|pod| pod.to_string().contains("CrashLoopBackOff")));
-    for pod in corner.list("pods").iter().filter(|pod| pod.to_string().contains("CrashLoopBackOff")) {
-        let status = json!({"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"});
-        corner.patch_status("pod", pod["metadata"]["name"].as_str().unwrap(), &status);
-    }
+    corner.create(&corner.nodeop("fails", json!({"cordon": true, "preflight": {"command": ["fail"]}})));
     assert_eq!(corner.settle().code, 3);
     let entry = corner.status("skips")["nodeStatuses"]["preflight-0"].clone();
     assert_eq!(entry["phase"], "Completed");
@@ -177,7 +171,7 @@ fn a_preflight_skips_a_node_lets_it_pass_or_fails_it_before_anything_is_touched(
     assert_eq!(entry["jobName"], Value::Null);
     let entry = corner.status("fails")["nodeStatuses"]["preflight-0"].clone();
     assert_eq!((&entry["phase"], &entry["reason"]), (&json!("Failed"), &json!("PreflightFailed")), "{entry:#}");
-    assert!(entry["message"].as_str().unwrap().starts_with("Preflight failed: DeadlineExceeded"), "{entry:#}");
+    assert!(entry["message"].as_str().unwrap().contains("boom"), "{entry:#}");
     let writes = corner.writes();
     assert!(holds(&writes).is_empty() && started(&writes).is_empty(), "nothing was touched");
     assert!(corner.list("pods").iter().all(|pod| pod["metadata"]["deletionTimestamp"].is_string()), "the preflight pods are removed");

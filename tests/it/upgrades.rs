@@ -81,11 +81,11 @@ fn the_documented_upgrade_goes_over_the_whole_cluster_masters_first() {
 
 #[test]
 fn an_edit_in_git_upgrades_again_and_what_is_taken_out_is_taken_out() {
-    let corner = Corner::new("edits");
+    let corner = Corner::new("revised");
     corner.nodes(2, 0);
-    corner.kubectl(&["label", "node", "edits-1", "later=true"]);
+    corner.kubectl(&["label", "node", "revised-1", "later=true"]);
     let rollout = json!({"reboot": {"readySeconds": 0}, "jobTTLSeconds": 3600});
-    let selector = json!({"matchLabels": {"corner": "edits"}, "matchExpressions": [{"key": "later", "operator": "DoesNotExist"}]});
+    let selector = json!({"matchLabels": {"corner": "revised"}, "matchExpressions": [{"key": "later", "operator": "DoesNotExist"}]});
     corner.create(&corner.upgrade("up", json!({"nodeSelector": selector, "concurrency": 1, "rollout": rollout})));
     settle(&corner);
     assert_eq!(nodes_of(&corner.upgrade_status("up")).len(), 1);
@@ -99,10 +99,10 @@ fn an_edit_in_git_upgrades_again_and_what_is_taken_out_is_taken_out() {
     settle(&corner);
     let second = nodeop(&corner, "up");
     assert_eq!(second["metadata"]["uid"], first["metadata"]["uid"]);
-    assert_eq!(second["spec"]["nodeSelector"], json!({"matchLabels": {"corner": "edits"}}));
+    assert_eq!(second["spec"]["nodeSelector"], json!({"matchLabels": {"corner": "revised"}}));
     assert!(second["spec"]["concurrency"].is_null() && second["spec"]["rollout"]["jobTTLSeconds"].is_null(), "{second:#}");
     assert_eq!((&second["status"]["run"], &second["status"]["specHash"]), (&first["status"]["run"], &first["status"]["specHash"]));
-    assert_eq!(kubelet::boot_id(&corner, "edits-0"), "boot-edits-0-again");
+    assert_eq!(kubelet::boot_id(&corner, "revised-0"), "boot-revised-0-again");
 
     // Another image, and without checks: all of it runs again.
     let image = "quay.io/kairos/ubuntu:24.04-standard-amd64-generic-v3.7.0-k3sv1.34.0-k3s1";
@@ -113,7 +113,7 @@ fn an_edit_in_git_upgrades_again_and_what_is_taken_out_is_taken_out() {
     assert!(third["spec"]["preflight"].is_null(), "{third:#}");
     let status = corner.upgrade_status("up");
     assert_eq!((&status["phase"], &status["observedGeneration"]), (&json!("Completed"), &json!(3)));
-    for node in ["edits-0", "edits-1"] {
+    for node in ["revised-0", "revised-1"] {
         assert_eq!(kubelet::boot_id(&corner, node), format!("boot-{node}-again-again"));
     }
     assert_all_given_back(&corner);
@@ -158,14 +158,14 @@ fn a_node_that_comes_back_on_its_old_version_stops_the_upgrade() {
 
 #[test]
 fn a_foreground_deletion_starts_nothing_and_makes_nothing_again() {
-    let corner = Corner::new("foreground");
+    let corner = Corner::new("cascade");
     corner.nodes(2, 0);
     corner.create(&corner.upgrade("up", json!({"concurrency": 1, "force": true, "rollout": quick()})));
     corner.rounds_until("a node is taken", || !nodes_of(&corner.upgrade_status("up")).is_empty());
     // Something else keeps the NodeOp there for a while, so that rounds come in between.
     let keep = r#"{"metadata":{"finalizers":["rounds.test/keep"]}}"#;
-    corner.kubectl(&["-n", "foreground", "patch", "nodeops.operator.kairos.io", "up", "--type=merge", "-p", keep]);
-    corner.kubectl(&["-n", "foreground", "delete", "nodeopupgrades.operator.kairos.io", "up", "--cascade=foreground", "--wait=false"]);
+    corner.kubectl(&["-n", "cascade", "patch", "nodeops.operator.kairos.io", "up", "--type=merge", "-p", keep]);
+    corner.kubectl(&["-n", "cascade", "delete", "nodeopupgrades.operator.kairos.io", "up", "--cascade=foreground", "--wait=false"]);
     let deleted = corner.writes().len();
     for _ in 0..5 {
         corner.round();
@@ -175,7 +175,7 @@ fn a_foreground_deletion_starts_nothing_and_makes_nothing_again() {
     assert!(!after.iter().any(starts), "{after:#?}");
     corner.kubectl(&[
         "-n",
-        "foreground",
+        "cascade",
         "patch",
         "nodeops.operator.kairos.io",
         "up",
