@@ -88,7 +88,7 @@ fn the_simulated_cluster_answers_as_the_real_one_does() {
     let only = only();
     let scenarios: Vec<Scenario> = script::all().into_iter().filter(|scenario| scenario.name.contains(&only)).collect();
     let next = Mutex::new(scenarios.iter().enumerate());
-    let differences = Mutex::new(Vec::new());
+    let different = Mutex::new(Vec::new());
     let take = || next.lock().unwrap().next();
     std::thread::scope(|scope| {
         for _ in 0..ABREAST {
@@ -96,13 +96,19 @@ fn the_simulated_cluster_answers_as_the_real_one_does() {
                 while let Some((index, scenario)) = take() {
                     match play(&root, &format!("twin{index}"), scenario) {
                         Ok(rounds) => println!("{}: {rounds} rounds", scenario.name),
-                        Err(difference) => differences.lock().unwrap().push(format!("{}\n{difference}", scenario.name)),
+                        Err(difference) => different.lock().unwrap().push((index, scenario, difference)),
                     }
                 }
             });
         }
     });
-    let differences = differences.into_inner().unwrap();
+    // On a busy machine a scheduler may be so late that a scenario begins otherwise than it says. Alone, it does not.
+    let different = different.into_inner().unwrap();
+    let again = different.into_iter().filter_map(|(index, scenario, first)| {
+        let second = play(&root, &format!("again{index}"), scenario).err()?;
+        Some(format!("{}\n{first}\nand again, alone:\n{second}", scenario.name))
+    });
+    let differences: Vec<String> = again.collect();
     assert!(differences.is_empty(), "{} of {} differ:\n\n{}", differences.len(), scenarios.len(), differences.join("\n\n"));
 }
 
