@@ -106,11 +106,7 @@ pub fn shorten(name: &str, max: usize) -> String {
     if name.len() <= keep {
         return name.to_string();
     }
-    let mut end = keep;
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    let mut prefix = name[..end].to_string();
+    let mut prefix = name[..name.floor_char_boundary(keep)].to_string();
     if prefix.ends_with('.') {
         prefix.pop();
         prefix.push('-');

@@ -6,11 +6,12 @@
 //! - [`people`]: what people do to it meanwhile.
 //! - [`rollout`]: rounds over it until nothing is left to do, one [`writes`] after the other.
 //! - [`model`]: how long things take, and what fails.
-//! - [`trace`]: what a rollout looked like.
+//! - [`trace`]: what a rollout looked like; `doing`: what a node does at a moment of it.
 
 mod apiserver;
 mod begin;
 mod controllers;
+mod doing;
 pub mod fleet;
 mod kubelet;
 pub mod model;

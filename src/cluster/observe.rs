@@ -37,8 +37,12 @@ pub use workload::workload;
 pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
     // What is observed of resources is never limited by settings: another namespace's operation may hold a node.
     cluster.begin();
-    let (first, probes) = future::try_join(resources::versions(cluster, kinds::NODEOP), probes::probes(cluster, settings)).await?;
-    let upgrades = resources::versions(cluster, kinds::UPGRADE).await?;
+    let (first, upgrades, probes) = future::try_join3(
+        resources::versions(cluster, kinds::NODEOP),
+        resources::versions(cluster, kinds::UPGRADE),
+        probes::probes(cluster, settings),
+    )
+    .await?;
 
     let ours = |kind| Query::all(kind).labels(names::LABEL_NODEOP);
     // Jobs before Pods: a pod that is missing beside its Job was not there when the Job was seen.

@@ -71,14 +71,7 @@ fn create(object: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> 
 /// What one manager owns on a Node. With uid and resourceVersion: an apply to a deleted Node would make it again.
 fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
     let NodeApply { node, resource_version, manager, lock, cordon } = apply;
-    if node.uid.is_empty() || resource_version.is_empty() {
-        return Err(CallError::Unsent("a Node is only written to by uid and resourceVersion".into()));
-    }
-    let mut body = json!({
-        "apiVersion": kinds::NODE.api_version(),
-        "kind": kinds::NODE.name,
-        "metadata": { "name": node.name, "uid": node.uid, "resourceVersion": resource_version },
-    });
+    let mut body = node_body(node, resource_version)?;
     for (key, value) in [(names::ANNOTATION_LOCK, lock), (names::ANNOTATION_CORDONED_BY, cordon)] {
         if let Some(value) = value {
             body["metadata"]["annotations"][key] = json!(value);
@@ -87,25 +80,37 @@ fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, Call
     if cordon.is_some() {
         body["spec"]["unschedulable"] = json!(true);
     }
-    let params = PatchParams { dry_run, ..PatchParams::apply(manager) };
-    Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Apply(body))?)
+    send_node(&node.name, manager, body, dry_run)
 }
 
 /// What a probe has found, as the whole of what one manager owns on a Node.
 fn label_node(write: &NodeLabels, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
     let NodeLabels { node, resource_version, labels, annotations } = write;
+    let mut body = node_body(node, resource_version)?;
+    for (field, values) in [("labels", labels), ("annotations", annotations)] {
+        if !values.is_empty() {
+            body["metadata"][field] = json!(values);
+        }
+    }
+    send_node(&node.name, names::LABELS_MANAGER, body, dry_run)
+}
+
+/// A Node by uid and resourceVersion, and nothing else of it yet.
+fn node_body(node: &Reference, resource_version: &str) -> Result<Value, CallError> {
     if node.uid.is_empty() || resource_version.is_empty() {
         return Err(CallError::Unsent("a Node is only written to by uid and resourceVersion".into()));
     }
-    let mut metadata = json!({ "name": node.name, "uid": node.uid, "resourceVersion": resource_version });
-    for (field, values) in [("labels", labels), ("annotations", annotations)] {
-        if !values.is_empty() {
-            metadata[field] = json!(values);
-        }
-    }
-    let body = json!({ "apiVersion": kinds::NODE.api_version(), "kind": kinds::NODE.name, "metadata": metadata });
-    let params = PatchParams { dry_run, ..PatchParams::apply(names::LABELS_MANAGER) };
-    Ok(kube::core::Request::new(kinds::NODE.path("")).patch(&node.name, &params, &Patch::Apply(body))?)
+    Ok(json!({
+        "apiVersion": kinds::NODE.api_version(),
+        "kind": kinds::NODE.name,
+        "metadata": { "name": node.name, "uid": node.uid, "resourceVersion": resource_version },
+    }))
+}
+
+/// An apply without force of what one manager owns.
+fn send_node(name: &str, manager: &str, body: Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
+    let params = PatchParams { dry_run, ..PatchParams::apply(manager) };
+    Ok(kube::core::Request::new(kinds::NODE.path("")).patch(name, &params, &Patch::Apply(body))?)
 }
 
 /// Null takes a field away from all of its owners. With uid and resourceVersion: what was seen is what is taken.

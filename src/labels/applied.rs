@@ -2,25 +2,24 @@
 
 use crate::names;
 use crate::plan::NodeLabels;
-use crate::snapshot::views::Node;
+use crate::snapshot::views::{Mark, Node};
 
 /// Server-side apply without force. What only this manager owned and does not name any more goes.
 ///
 /// # Errors
 /// The other manager, when one owns a field with another value: nothing is written then.
 pub fn apply(node: &mut Node, write: &NodeLabels) -> Result<(), String> {
-    let ours = |manager: &String| manager == names::LABELS_MANAGER;
     for (key, value) in write.labels.iter().chain(&write.annotations) {
         let others = node.marks.get(key).filter(|mark| mark.value != *value);
-        if let Some(other) = others.and_then(|mark| mark.managers.iter().find(|manager| !ours(manager))) {
-            return Err(other.clone());
+        if let Some(other) = others.and_then(Mark::stranger) {
+            return Err(other.to_string());
         }
     }
     let named = |key: &String| write.labels.contains_key(key) || write.annotations.contains_key(key);
     let given_up: Vec<String> = node.marks.keys().filter(|key| !named(key)).cloned().collect();
     for key in given_up {
-        let Some(mark) = node.marks.get_mut(&key).filter(|mark| mark.managers.iter().any(ours)) else { continue };
-        mark.managers.retain(|manager| !ours(manager));
+        let Some(mark) = node.marks.get_mut(&key).filter(|mark| mark.is_ours()) else { continue };
+        mark.managers.retain(|manager| manager != names::LABELS_MANAGER);
         if mark.managers.is_empty() {
             node.marks.remove(&key);
             set(node, &key, None);
@@ -29,7 +28,7 @@ pub fn apply(node: &mut Node, write: &NodeLabels) -> Result<(), String> {
     for (key, value) in write.labels.iter().chain(&write.annotations) {
         let mark = node.marks.entry(key.clone()).or_default();
         mark.value.clone_from(value);
-        if !mark.managers.iter().any(ours) {
+        if !mark.is_ours() {
             mark.managers.push(names::LABELS_MANAGER.into());
         }
         set(node, key, Some(value.clone()));

@@ -102,8 +102,7 @@ impl<'a> Labelling<'a> {
 
     /// Takes off what is ours.
     fn opt_out(&mut self, node: &Node) {
-        let ours = |mark: &Mark| mark.managers.iter().any(|manager| manager == names::LABELS_MANAGER);
-        if node.marks.values().any(ours) {
+        if node.marks.values().any(Mark::is_ours) {
             let message = format!("{} is \"false\"", names::LABEL_MANAGED);
             self.note(node, Reason::OptedOut, message.clone());
             self.step(node, Reason::OptedOut, message, vec![Action::LabelNode(nothing(node))]);
@@ -190,8 +189,7 @@ fn nothing(node: &Node) -> NodeLabels {
 /// What stands there with another value, and who else owns it: an apply without force would be refused as a whole.
 fn foreign<'a>(mark: Option<&'a Mark>, wanted: &str) -> Option<(&'a Mark, &'a str)> {
     let mark = mark.filter(|mark| mark.value != wanted)?;
-    let manager = mark.managers.iter().find(|manager| *manager != names::LABELS_MANAGER)?;
-    Some((mark, manager))
+    Some((mark, mark.stranger()?))
 }
 
 fn delete(probe: &Probe) -> Action {

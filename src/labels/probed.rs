@@ -135,8 +135,7 @@ pub fn is_awaited(selector: Option<&NodeSelector>, snapshot: &Snapshot, settings
 
 /// Who else has written that the node was probed: what they wrote is theirs, and nothing could be recorded.
 pub fn stranger(node: &Node) -> Option<&str> {
-    let mark = node.marks.get(names::ANNOTATION_PROBED_BOOT).filter(|mark| mark.value != node.boot_id)?;
-    mark.managers.iter().map(String::as_str).find(|manager| *manager != names::LABELS_MANAGER)
+    node.marks.get(names::ANNOTATION_PROBED_BOOT).filter(|mark| mark.value != node.boot_id)?.stranger()
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl Report {
         let mut shorter = self.clone();
         let mut most = 512;
         loop {
-            shorter.annotations.values_mut().for_each(|value| cut(value, most));
+            shorter.annotations.values_mut().for_each(|value| value.truncate(value.floor_char_boundary(most)));
             let text = serde_json::to_string(&shorter).unwrap_or_default();
             if text.len() <= LONGEST || most == 0 {
                 return text;
@@ -50,12 +50,6 @@ impl Report {
             most /= 2;
         }
     }
-}
-
-/// At most so many bytes, and whole characters.
-fn cut(text: &mut String, most: usize) {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    text.truncate(end);
 }
 
 #[cfg(test)]

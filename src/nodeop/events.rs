@@ -106,7 +106,7 @@ fn about(op: &Operation<'_>, suffix: &str, kind: &str, reason: &str, text: &str)
 
 /// An Event's note has at most 1,024 bytes.
 fn note(text: &str) -> String {
-    let end = (0..=1000.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = text.floor_char_boundary(1000);
     if end == text.len() { text.to_string() } else { format!("{}…", &text[..end]) }
 }
 

@@ -56,7 +56,7 @@ pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
         return Look::Good(None);
     }
     let unchecked = |why: &str| Look::Good(Some(format!("its version was not checked: {why}")));
-    let seen = !node.boot_id.is_empty() && node.probed_boot.as_ref() == Some(&node.boot_id);
+    let seen = node.is_probed();
     if let Some((key, manager)) = seen.then(|| stranger(node)).flatten() {
         // The last boot's, most likely: the look at this one could not write over it.
         return unchecked(&format!(
@@ -87,9 +87,8 @@ fn stranger(node: &Node) -> Option<(&'static str, &str)> {
     const KEYS: [&str; 4] =
         [names::ANNOTATION_VERSION, names::LABEL_SOFTWARE_PREFIX, names::LABEL_SOFTWARE_VERSION, names::LABEL_BOOT_STATE];
     KEYS.into_iter().find_map(|key| {
-        let managers = &node.marks.get(key)?.managers;
-        let ours = managers.iter().any(|manager| manager == names::LABELS_MANAGER);
-        managers.first().filter(|_| !ours).map(|manager| (key, manager.as_str()))
+        let mark = node.marks.get(key).filter(|mark| !mark.is_ours())?;
+        Some((key, mark.stranger()?))
     })
 }
 

@@ -57,6 +57,18 @@ pub struct Mark {
     pub managers: Vec<String>,
 }
 
+impl Mark {
+    /// Whether it is ours, be it beside somebody else.
+    pub fn is_ours(&self) -> bool {
+        self.managers.iter().any(|manager| manager == names::LABELS_MANAGER)
+    }
+
+    /// A manager other than ours that owns it.
+    pub fn stranger(&self) -> Option<&str> {
+        self.managers.iter().map(String::as_str).find(|manager| *manager != names::LABELS_MANAGER)
+    }
+}
+
 /// The value of a lock or cordon annotation, `<namespace>/<name>@<uid>`, and the field manager that owns it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {

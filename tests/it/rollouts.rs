@@ -64,10 +64,10 @@ pub fn started(writes: &[Entry]) -> Vec<String> {
 pub fn assert_all_given_back(corner: &Corner) {
     for node in corner.nodes_now() {
         let name = &node["metadata"]["name"];
-        let annotations = &node["metadata"]["annotations"];
-        for key in [rounds::names::ANNOTATION_LOCK, rounds::names::ANNOTATION_CORDONED_BY] {
-            assert!(annotations[key].is_null(), "{name} still carries {annotations}");
-        }
+        // That a node was looked at stays; nothing else does.
+        let annotations = node["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+        let ours = |key: &&String| key.starts_with("operator.kairos.io/") && *key != rounds::names::ANNOTATION_PROBED_BOOT;
+        assert_eq!(annotations.keys().find(ours), None, "on {name}");
         assert_ne!(node["spec"]["unschedulable"], json!(true), "{name} is still cordoned");
     }
 }
@@ -164,7 +164,21 @@ fn a_preflight_skips_a_node_lets_it_pass_or_fails_it_before_anything_is_touched(
     corner.nodes(1, 0);
     corner.create(&corner.nodeop("skips", json!({"cordon": true, "preflight": {"command": ["skip"]}})));
     corner.create(&corner.nodeop("fails", json!({"cordon": true, "preflight": {"command": ["fail"]}})));
+    // A preflight that hangs is ended at its deadline, which the kubelet keeps.
+    corner.create(&corner.nodeop("late", json!({"cordon": true, "preflight": {"command": ["hang"], "activeDeadlineSeconds": 3}})));
+    let hanging = || {
+        corner
+            .list("pods")
+            .into_iter()
+            .find(|pod| pod["spec"]["containers"][0]["command"][0] == "hang" && pod["status"]["phase"] == "Running")
+    };
+    corner.rounds_until("its pod hangs", || hanging().is_some());
+    let status = json!({"phase": "Failed", "reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"});
+    corner.patch_status("pod", hanging().unwrap()["metadata"]["name"].as_str().unwrap(), &status);
     assert_eq!(corner.settle().code, 3);
+    let entry = corner.status("late")["nodeStatuses"]["preflight-0"].clone();
+    assert_eq!((&entry["phase"], &entry["reason"]), (&json!("Failed"), &json!("PreflightFailed")), "{entry:#}");
+    assert!(entry["message"].as_str().unwrap().starts_with("Preflight failed: DeadlineExceeded"), "{entry:#}");
     let entry = corner.status("skips")["nodeStatuses"]["preflight-0"].clone();
     assert_eq!(entry["phase"], "Completed");
     assert_eq!(entry["message"], "Skipped by preflight: node is already at v1.2.3");

@@ -59,11 +59,9 @@ struct Components {
 /// Notes whether the installed definition is the existing operator's. It is only asked for while some status looks as if
 /// it were: ours gives one to every new object. An answer that cannot be had counts as none; a write would tell.
 pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
-    let (ops, upgrades) = (&snapshot.nodeops, &snapshot.upgrades);
-    let doubtful = |hash: &Option<String>, observed: Option<i64>| hash.is_none() && observed.is_none();
-    if !ops.iter().any(|op| doubtful(&op.status.spec_hash, op.status.observed_generation))
-        && !upgrades.iter().any(|upgrade| doubtful(&upgrade.status.spec_hash, upgrade.status.observed_generation))
-    {
+    let ops = snapshot.nodeops.iter().map(|op| (&op.status.spec_hash, op.status.observed_generation));
+    let upgrades = snapshot.upgrades.iter().map(|upgrade| (&upgrade.status.spec_hash, upgrade.status.observed_generation));
+    if !ops.chain(upgrades).any(|(hash, observed)| is_doubtful(hash.as_deref(), observed)) {
         return;
     }
     let path = format!("/openapi/v3/apis/{}", kinds::NODEOP.api_version());
@@ -76,6 +74,11 @@ pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
         }
         Err(error) => tracing::debug!(%error, "the published schema cannot be had"),
     }
+}
+
+/// Whether a status is one that ours would not have: it has a hash, or has not been written yet.
+fn is_doubtful(spec_hash: Option<&str>, observed_generation: Option<i64>) -> bool {
+    spec_hash.is_none() && observed_generation.is_none()
 }
 
 /// Whether the schema of the kind has a status that cannot hold the hash by which a run is known.
@@ -103,5 +106,11 @@ mod tests {
         assert!(is_older(&schemas(json!({"phase": {}})), "NodeOp"));
         assert!(!is_older(&schemas(json!({"phase": {}, "specHash": {}})), "NodeOp"));
         assert!(!is_older(&BTreeMap::new(), "NodeOp"), "what is not published is not known");
+    }
+
+    #[test]
+    fn only_a_status_that_ours_would_not_have_is_doubtful() {
+        assert!(is_doubtful(None, None));
+        assert!(!is_doubtful(None, Some(-1)) && !is_doubtful(Some("x"), None));
     }
 }
