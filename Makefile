@@ -4,6 +4,8 @@ SHELL := /bin/bash
 NODES ?= 1000
 # Tests mostly wait for the control plane, so more of them than cores run side by side.
 TEST_THREADS ?= 6
+# `make nightly` asks for the tests that are too long for every change, too.
+IGNORED ?=
 SECONDS ?= 60
 SEED ?= 0
 SEEDS ?= 20000
@@ -28,18 +30,18 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 test: servers lint ## everything: format, clippy, the fault search, unit tests, all tests on a real control plane, and real nodes
 	$(MAKE) --no-print-directory search SEEDS=20000
 	$(MAKE) --no-print-directory mutants MUTANTS=BudgetOffByOne,NoLock,NoOwnership
-	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS)
+	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS) $(IGNORED)
 	$(MAKE) --no-print-directory nodes
 
 .PHONY: nightly
-nightly: ## the same, and a late write after every single one (`make test` takes every second of those)
-	ROUNDS_EVERY_WRITE=1 $(MAKE) test
+nightly: ## the same, the tests that are too long for every change, and a late write after every single one (`make test` takes every second of those)
+	ROUNDS_EVERY_WRITE=1 $(MAKE) test IGNORED=--include-ignored
 
 # Nodes need root. Tests that wait for a free node are threads that wait.
 .PHONY: nodes
 nodes: ## three real nodes that really reboot, in namespaces of their own; as root, or by sudo
 	@tests/cluster/build.sh kubelet registry >/dev/null
-	ROUNDS_CACHE=$${ROUNDS_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/rounds} cargo test --test nodes $(AS_ROOT) -- --test-threads 16
+	ROUNDS_CACHE=$${ROUNDS_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/rounds} cargo test --test nodes $(AS_ROOT) -- --test-threads 16 $(IGNORED)
 
 .PHONY: search
 search: ## play SEEDS=20000 random scenarios, with faults, on the simulated cluster, from SEED=0 on

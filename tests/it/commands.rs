@@ -133,7 +133,8 @@ fn status_tells_where_each_operation_and_node_stands() {
 
 #[test]
 fn nothing_is_done_while_another_operator_holds_its_lease_unless_told() {
-    let corner = Corner::on(ControlPlane::own("lease"), "lease");
+    let own = ControlPlane::own("lease");
+    let corner = Corner::on(own.plane(), "lease");
     corner.nodes(1, 0);
     corner.create(&corner.nodeop("op", json!({})));
     let now = jiff_now();

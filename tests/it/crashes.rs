@@ -40,7 +40,7 @@ fn live_for(corner: &Corner, writes: usize, last: Last) -> (bool, Proxy) {
         if last == Last::Lost { Fate::Drop } else { Fate::Hold }
     };
     let proxy = Proxy::start(corner, rule);
-    let mut runner = corner.through(&proxy).command(&["run", "--until-settled", "--timeout", "120s"]).spawn().expect("the binary starts");
+    let mut runner = corner.through(&proxy).command(&["run", "--until-settled", "--timeout", "300s"]).spawn().expect("the binary starts");
     (!dies(&mut runner, &is_cut), proxy)
 }
 

@@ -73,7 +73,8 @@ fn assert_only_locks(write: &Entry) {
 
 #[test]
 fn a_person_who_may_only_create_nodeops_reaches_nothing_of_others() {
-    let corner = Corner::on(ControlPlane::own("hostile"), "hostile");
+    let own = ControlPlane::own("hostile");
+    let corner = Corner::on(own.plane(), "hostile");
     corner.nodes(2, 0);
     let mut victim = corner.nodeop("victim", json!({"cordon": true, "command": ["hang"]}));
     victim["spec"]["nodeSelector"] = json!({"matchLabels": {"kubernetes.io/hostname": "hostile-0"}});
@@ -264,7 +265,7 @@ fn what_a_container_says_stays_one_line_and_steers_no_terminal() {
         corner.patch_status("pod", pod["metadata"]["name"].as_str().unwrap(), &json!({"phase": phase, "containerStatuses": [said]}));
     }
     // Under --color always escapes are let through to whatever stdout is.
-    let printed = corner.rounds(&["run", "--until-settled", "--timeout", "60s", "--color", "always", "-o", "json"]);
+    let printed = corner.rounds(&["run", "--until-settled", "--timeout", "300s", "--color", "always", "-o", "json"]);
     assert_eq!(printed.code, 3, "{printed:#?}");
     let expected = "red Error: forged line turned 1A";
     for (op, node) in [("fails", "says-0"), ("skips", "says-1")] {

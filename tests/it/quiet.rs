@@ -32,14 +32,14 @@ fn kubectl_wait_works_on_conditions_and_phase() {
     corner.nodes(1, 0);
     corner.apply(&corner.nodeop("good", json!({})));
     corner.apply(&corner.nodeop("bad", json!({"command": ["fail"], "backoffLimit": 0})));
-    let mut runner = corner.command(&["run", "--until-settled", "--timeout", "60s"]).spawn().expect("the binary starts");
+    let mut runner = corner.command(&["run", "--until-settled", "--timeout", "300s"]).spawn().expect("the binary starts");
     for (condition, name) in [
         ("--for=condition=Ready", "good"),
         ("--for=jsonpath={.status.phase}=Completed", "good"),
         ("--for=condition=Stalled", "bad"),
         ("--for=jsonpath={.status.phase}=Failed", "bad"),
     ] {
-        corner.kubectl(&["-n", "waits", "wait", condition, &format!("nodeops.operator.kairos.io/{name}"), "--timeout=60s"]);
+        corner.kubectl(&["-n", "waits", "wait", condition, &format!("nodeops.operator.kairos.io/{name}"), "--timeout=240s"]);
     }
     runner.wait().expect("it ends");
 }

@@ -24,9 +24,9 @@ impl ControlPlane {
         SHARED.get_or_init(|| Self::start("shared"))
     }
 
-    /// One for a test that would disturb the others.
-    pub fn own(name: &str) -> &'static Self {
-        Box::leak(Box::new(Self::start(name)))
+    /// One for a test that would disturb the others; it ends with the test.
+    pub fn own(name: &str) -> Own {
+        Own(Box::leak(Box::new(Self::start(name))))
     }
 
     fn start(name: &str) -> Self {
@@ -108,6 +108,26 @@ impl ControlPlane {
         self.kubectl(&["-n", corner, "create", "serviceaccount", "runner"], None);
         let token = self.kubectl(&["-n", corner, "create", "token", "runner", "--duration=1h"], None);
         (format!("system:serviceaccount:{corner}:runner"), String::from_utf8_lossy(&token.stdout).trim().to_string())
+    }
+}
+
+/// The control plane of one test, which ends with this: a dozen idle ones would take the processor from the tests that go on.
+pub struct Own(&'static ControlPlane);
+
+impl Own {
+    /// For corners.
+    pub fn plane(&self) -> &'static ControlPlane {
+        self.0
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        if !ControlPlane::is_existing() {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/down.sh");
+            // If it fails, the servers' own watcher ends them with this process.
+            let _ = Command::new(script).arg(&self.0.dir).output();
+        }
     }
 }
 
