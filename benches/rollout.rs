@@ -35,7 +35,8 @@ struct Cost {
 fn main() {
     let nodes: usize = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000);
     let runs: usize = std::env::var_os("RUNS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(3);
-    let corner = Corner::on(ControlPlane::own("bench"), "bench");
+    let own = ControlPlane::own("bench");
+    let corner = Corner::on(own.plane(), "bench");
     many_nodes(&corner, nodes);
     println!("{nodes} nodes with 50 images each, {runs} runs, this binary in the bench profile");
 
@@ -101,7 +102,7 @@ fn floor(corner: &Corner, nodes: usize, run: usize) -> (f64, BTreeMap<String, f6
     runtime.block_on(async {
         let cluster =
             Cluster::connect(&Connection { kubeconfig: Some(kubeconfig), ..Connection::default() }).await.expect("the cluster answers");
-        let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
+        let outcome = apply(&cluster, &plan, Mode::Live, usize::MAX, &|| false).await;
         assert_eq!(outcome.done(), nodes, "all Jobs are made");
     });
     wait_for("all Jobs are complete", Duration::from_secs(600), || {

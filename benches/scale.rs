@@ -90,7 +90,8 @@ fn median(snapshot: &Snapshot) -> Duration {
 
 /// Idle rounds over nodes that have all run an operation.
 fn rounds(nodes: usize) {
-    let corner = Corner::on(ControlPlane::own("scale"), "scale");
+    let own = ControlPlane::own("scale");
+    let corner = Corner::on(own.plane(), "scale");
     many_nodes(&corner, nodes);
     corner.create(&corner.nodeop("op", json!({})));
     let start = now();

@@ -48,6 +48,8 @@ pub enum Verdict {
     NotSetUp(String),
     /// Not tried: an earlier write of the same step, or the status before it, did not go through.
     Skipped,
+    /// Not tried: this round has written enough, and the next one follows at once.
+    Postponed,
 }
 
 impl Outcome {

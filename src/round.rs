@@ -73,6 +73,11 @@ impl Round {
         self.outcome.not_set_up().or_else(|| self.denied.first().map(String::as_str))
     }
 
+    /// Whether it left something that it could have done to the next round.
+    pub fn is_cut_short(&self) -> bool {
+        self.outcome.actions.iter().any(|action| action.verdict == Verdict::Postponed)
+    }
+
     /// Whether the server asked to slow down.
     pub fn is_throttled(&self) -> bool {
         self.outcome.actions.iter().any(|action| matches!(action.verdict, Verdict::Throttled(_)))
@@ -116,14 +121,21 @@ impl RoundError {
 /// # Errors
 /// When the cluster cannot be observed, or another operator holds its lease.
 pub async fn round(cluster: &Cluster, settings: &Settings, mode: Mode) -> Result<Round, RoundError> {
-    interruptible(cluster, settings, mode, &Shutdown::never()).await
+    interruptible(cluster, settings, mode, usize::MAX, &Shutdown::never()).await
 }
 
-/// Runs one round that looks no further, and begins no further write, once a shutdown is asked for.
+/// Runs one round that looks no further, and begins no further write, once a shutdown is asked for, and begins no further
+/// step once so many writes were taken.
 ///
 /// # Errors
 /// As [`round`].
-pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, shutdown: &Shutdown) -> Result<Round, RoundError> {
+pub async fn interruptible(
+    cluster: &Cluster,
+    settings: &Settings,
+    mode: Mode,
+    most: usize,
+    shutdown: &Shutdown,
+) -> Result<Round, RoundError> {
     let snapshot = tokio::select! {
         biased;
         () = shutdown.requested() => return Err(RoundError::Stopped),
@@ -133,7 +145,7 @@ pub async fn interruptible(cluster: &Cluster, settings: &Settings, mode: Mode, s
         return Err(RoundError::OtherOperator { namespace: lease.namespace.clone(), holder: lease.holder.clone() });
     }
     let plan = decide(&snapshot, settings);
-    let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
+    let outcome = apply(cluster, &plan, mode, most, &|| shutdown.is_requested()).await;
     let mut round = Round { snapshot, plan, outcome, denied: BTreeSet::new() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
@@ -180,6 +192,6 @@ mod tests {
         let (cluster, _) = with_lease();
         let shutdown = Shutdown::never();
         shutdown.request();
-        assert!(matches!(interruptible(&cluster, &Settings::default(), Mode::Live, &shutdown).await, Err(RoundError::Stopped)));
+        assert!(matches!(interruptible(&cluster, &Settings::default(), Mode::Live, usize::MAX, &shutdown).await, Err(RoundError::Stopped)));
     }
 }

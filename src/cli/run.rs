@@ -99,7 +99,7 @@ impl Run {
         if self.until_settled {
             return round::run_until_settled(cluster, &settings, mode, self.timeout, shutdown, tell).await.map(Some);
         }
-        let result = round::interruptible(cluster, &settings, mode, shutdown).await;
+        let result = round::interruptible(cluster, &settings, mode, usize::MAX, shutdown).await;
         match result {
             Ok(_) => tell(&result),
             Err(error) => return Err(error),

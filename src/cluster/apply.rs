@@ -1,6 +1,8 @@
 //! From a plan to requests. A decision's status goes first and its steps only follow if the apiserver took it; steps are
 //! independent and go side by side; the actions of a step go one after the other, until one is refused.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures::future::join_all;
 use http::header::ACCEPT;
 use http::{HeaderValue, Request};
@@ -28,9 +30,10 @@ pub enum Mode {
     PlanOnly,
 }
 
-/// Carries out a plan. `cancelled` is asked before every write; what is not begun when it says yes is skipped.
-pub async fn apply(cluster: &Cluster, plan: &Plan, mode: Mode, cancelled: &(dyn Fn() -> bool + Sync)) -> Outcome {
-    let writer = Writer { cluster, mode, cancelled, turns: Semaphore::new(PARALLEL) };
+/// Carries out a plan. `cancelled` is asked before every write; what is not begun when it says yes is skipped. Once the
+/// apiserver has taken `most` writes, no further step is begun: a round in a row leaves those to the next one.
+pub async fn apply(cluster: &Cluster, plan: &Plan, mode: Mode, most: usize, cancelled: &(dyn Fn() -> bool + Sync)) -> Outcome {
+    let writer = Writer { cluster, mode, most, cancelled, turns: Semaphore::new(PARALLEL), taken: AtomicUsize::new(0) };
     let actions = join_all(plan.decisions.iter().map(|decision| writer.decision(decision))).await;
     Outcome { actions: actions.into_iter().flatten().collect() }
 }
@@ -38,9 +41,12 @@ pub async fn apply(cluster: &Cluster, plan: &Plan, mode: Mode, cancelled: &(dyn 
 struct Writer<'a> {
     cluster: &'a Cluster,
     mode: Mode,
+    most: usize,
     cancelled: &'a (dyn Fn() -> bool + Sync),
-    /// A write asks whether to begin when it is its turn, not when it queues.
+    /// A status, or a step with all of its actions, asks whether to begin when it is its turn, not when it queues. A node is
+    /// locked and its Job made before the next one is locked: the control plane is at work on the first while we go on.
     turns: Semaphore,
+    taken: AtomicUsize,
 }
 
 impl Writer<'_> {
@@ -48,6 +54,7 @@ impl Writer<'_> {
         let mut outcomes = Vec::new();
         let mut go = true;
         if let Some(write) = &decision.status {
+            let _turn = self.turns.acquire().await;
             let verdict = self.send(request::status(write, self.dry_run()), refused_write).await;
             go = matches!(verdict, Verdict::Done | Verdict::Already) || Mutant::ActBeforeClaim.lives();
             outcomes.push(outcome(&decision.subject, &write.of, format!("write the status of {}", write.of), verdict));
@@ -59,9 +66,16 @@ impl Writer<'_> {
 
     async fn step(&self, on_behalf_of: &Reference, step: &Step, mut go: bool) -> Vec<ActionOutcome> {
         let mut outcomes = Vec::with_capacity(step.actions.len());
+        let _turn = self.turns.acquire().await;
+        let full = self.taken.load(Ordering::Relaxed) >= self.most;
         for action in &step.actions {
-            let verdict = if go { self.action(action).await } else { Verdict::Skipped };
-            go = go && matches!(verdict, Verdict::Done | Verdict::Already | Verdict::Blocked(_));
+            let verdict = match go {
+                true if full => Verdict::Postponed,
+                true => self.action(action).await,
+                false => Verdict::Skipped,
+            };
+            self.taken.fetch_add(usize::from(verdict == Verdict::Done), Ordering::Relaxed);
+            go = go && matches!(verdict, Verdict::Done | Verdict::Already | Verdict::Blocked(_) | Verdict::Postponed);
             outcomes.push(outcome(on_behalf_of, &action.target(), action.summary(), verdict));
         }
         outcomes
@@ -78,7 +92,6 @@ impl Writer<'_> {
     }
 
     async fn send(&self, request: Result<Request<Vec<u8>>, CallError>, special: fn(&Status) -> Option<Verdict>) -> Verdict {
-        let Ok(_turn) = self.turns.acquire().await else { return Verdict::Skipped };
         if self.mode == Mode::PlanOnly || (self.cancelled)() {
             return Verdict::Skipped;
         }

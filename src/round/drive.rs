@@ -23,12 +23,16 @@ pub enum Ending {
     Stopped,
 }
 
+/// How many writes a round in a row makes before it leaves the rest to the next one. A thousand nodes are then locked while
+/// the commands on the first of them run already; a round that locked them all would leave the control plane idle meanwhile.
+const WRITES: usize = 400;
+
 /// What is told of every finished round.
 pub type Tell<'a> = &'a mut dyn FnMut(&Result<Round, RoundError>);
 
 /// Rounds until a shutdown is asked for, an interval apart when all is quiet. A round that fails is told and tried again.
 pub async fn run_loop(cluster: &Cluster, settings: &Settings, mode: Mode, interval: Duration, shutdown: &Shutdown, tell: Tell<'_>) {
-    let next = async || interruptible(cluster, settings, mode, shutdown).await;
+    let next = async || interruptible(cluster, settings, mode, WRITES, shutdown).await;
     let mut pace = Pace::new(interval);
     while !shutdown.is_requested() {
         let begun = Instant::now();
@@ -52,7 +56,7 @@ pub async fn run_for(
     shutdown: &Shutdown,
     tell: Tell<'_>,
 ) -> Result<Ending, RoundError> {
-    settle(async || interruptible(cluster, settings, mode, shutdown).await, Some(limit), shutdown, tell).await
+    settle(async || interruptible(cluster, settings, mode, WRITES, shutdown).await, Some(limit), shutdown, tell).await
 }
 
 /// Rounds until everything has settled; None: however long that takes.
@@ -67,7 +71,7 @@ pub async fn run_until_settled(
     shutdown: &Shutdown,
     tell: Tell<'_>,
 ) -> Result<Ending, RoundError> {
-    settle(async || interruptible(cluster, settings, mode, shutdown).await, limit, shutdown, tell).await
+    settle(async || interruptible(cluster, settings, mode, WRITES, shutdown).await, limit, shutdown, tell).await
 }
 
 /// Nothing settles by itself sooner than this, so nobody looks more seldom while waiting for it.

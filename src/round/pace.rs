@@ -43,6 +43,7 @@ impl Pace {
         }
         if round.wrote() {
             self.waiting = FIRST;
+            let took = if round.is_cut_short() { QUICK } else { took };
             return took.clamp(QUICK, BREATH).min(self.interval);
         }
         if round.is_in_flight() {
@@ -85,7 +86,7 @@ mod tests {
         }
         if in_flight {
             let entry = NodeStatus { step: Some(NodeStep::Draining), ..Default::default() };
-            let status = NodeOpStatus { node_statuses: [("n1".into(), entry)].into(), ..Default::default() };
+            let status = NodeOpStatus { node_statuses: std::sync::Arc::new([("n1".into(), entry)].into()), ..Default::default() };
             let spec: NodeOpSpec = serde_json::from_value(serde_json::json!({ "command": ["true"] })).unwrap();
             round.snapshot.nodeops.push(Resource { meta: Meta::default(), spec, status });
         }
@@ -108,6 +109,11 @@ mod tests {
         for (took, wait) in [(100, 250), (1000, 1000), (60_000, 3000)] {
             assert_eq!(pace.after(&round(Some(Verdict::Done), true), Duration::from_millis(took)).as_millis(), wait);
         }
+        let mut cut_short = round(Some(Verdict::Done), true);
+        if let (Ok(cut_short), Ok(rest)) = (&mut cut_short, round(Some(Verdict::Postponed), true)) {
+            cut_short.outcome.actions.extend(rest.outcome.actions);
+        }
+        assert_eq!(pace.after(&cut_short, Duration::from_secs(60)), QUICK, "what is left is not left for long");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mod
     for decision in &mut plan.decisions {
         decision.steps.retain(|step| step.actions.iter().all(|action| action.target().kind == "Event"));
     }
-    let outcome = apply(cluster, &plan, mode, &|| shutdown.is_requested()).await;
+    let outcome = apply(cluster, &plan, mode, usize::MAX, &|| shutdown.is_requested()).await;
     round.outcome.actions.extend(outcome.actions);
 }
 

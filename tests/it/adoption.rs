@@ -285,7 +285,7 @@ async fn act(cluster: &Cluster, take: TakeOver) -> Verdict {
         steps: vec![step],
         nodes: Default::default(),
     };
-    apply(cluster, &Plan { decisions: vec![decision] }, Mode::Live, &|| false).await.actions.remove(0).verdict
+    apply(cluster, &Plan { decisions: vec![decision] }, Mode::Live, usize::MAX, &|| false).await.actions.remove(0).verdict
 }
 
 #[test]
@@ -303,7 +303,8 @@ fn a_finalizer_that_only_it_takes_off_is_named() {
 /// On a control plane of its own: the definition is everybody's.
 #[test]
 fn on_its_definitions_rounds_looks_warns_and_goes_on_once_ours_are_installed() {
-    let corner = Corner::on(ControlPlane::own("older"), "older");
+    let own = ControlPlane::own("older");
+    let corner = Corner::on(own.plane(), "older");
     corner.nodes(3, 0);
     let definition = format!("{}/tests/manifests/adoption/nodeops-crd.yaml", env!("CARGO_MANIFEST_DIR"));
     corner.kubectl(&["delete", "crd", NODEOP, "--wait"]);
@@ -338,7 +339,7 @@ fn on_its_definitions_rounds_looks_warns_and_goes_on_once_ours_are_installed() {
     let told = corner.rounds(&["status"]);
     assert_eq!(told.code, 0);
     assert!(told.out.contains("OlderDefinition") && told.out.contains("fresh"), "{}", told.out);
-    assert_eq!(corner.rounds(&["run", "--until-settled", "--timeout", "60s"]).code, 3, "what cannot go on is told to who waits for it");
+    assert_eq!(corner.rounds(&["run", "--until-settled", "--timeout", "300s"]).code, 3, "what cannot go on is told to who waits for it");
     assert!(corner.writes().is_empty(), "{:#?}", corner.writes());
     assert!(is_cordoned(&corner, "older-0"));
 

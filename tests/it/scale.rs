@@ -48,7 +48,7 @@ fn ten_thousand_nodes_at_the_worst_moment_are_stored_in_less_than_a_mebibyte() {
         let write: &mut StatusWrite = plan.decisions[0].status.as_mut().unwrap();
         write.status = Document::of(status.clone());
         plan.decisions[0].steps.clear();
-        let outcome = apply(&cluster, &plan, Mode::Live, &|| false).await;
+        let outcome = apply(&cluster, &plan, Mode::Live, usize::MAX, &|| false).await;
         assert_eq!(outcome.actions[0].verdict, Verdict::Done);
     });
 

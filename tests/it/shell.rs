@@ -73,7 +73,7 @@ impl World {
 
     async fn act_as(&self, action: Action, mode: Mode) -> Verdict {
         let plan = Plan { decisions: vec![decision(None, vec![vec![action]])] };
-        let mut outcome = apply(&self.cluster, &plan, mode, &|| false).await;
+        let mut outcome = apply(&self.cluster, &plan, mode, usize::MAX, &|| false).await;
         println!("{} -> {:?}", outcome.actions[0].action, outcome.actions[0].verdict);
         outcome.actions.remove(0).verdict
     }
@@ -300,7 +300,7 @@ async fn a_status_is_compared_and_swapped_and_its_steps_wait_for_it() {
     let account = |name: &str| json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name, "namespace": world.namespace }, "spec": {} });
     let run = async |write: StatusWrite| {
         let plan = Plan { decisions: vec![decision(Some(write), vec![vec![Action::Create { object: account("never") }]])] };
-        let outcome = apply(&world.cluster, &plan, Mode::Live, &|| false).await;
+        let outcome = apply(&world.cluster, &plan, Mode::Live, usize::MAX, &|| false).await;
         for action in &outcome.actions {
             println!("{} -> {:?}", action.action, action.verdict);
         }

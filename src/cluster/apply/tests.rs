@@ -42,7 +42,7 @@ fn evict(name: &str) -> Action {
 
 async fn run(plan: Plan, mode: Mode, answer: impl Fn(&Seen) -> (u16, Value) + Send + Sync + 'static) -> (Vec<Verdict>, Log) {
     let (cluster, log) = fake(answer);
-    let outcome = apply(&cluster, &plan, mode, &|| false).await;
+    let outcome = apply(&cluster, &plan, mode, usize::MAX, &|| false).await;
     (outcome.actions.into_iter().map(|action| action.verdict).collect(), log)
 }
 
@@ -264,6 +264,24 @@ async fn a_plan_only_round_sends_nothing_and_a_cancelled_one_begins_nothing_more
 
     let (cluster, log) = fake(|_| (200, json!({})));
     let asked = AtomicUsize::new(0);
-    let outcome = apply(&cluster, &plan, Mode::Live, &|| asked.fetch_add(1, Ordering::Relaxed) >= 10).await;
+    let outcome = apply(&cluster, &plan, Mode::Live, usize::MAX, &|| asked.fetch_add(1, Ordering::Relaxed) >= 10).await;
     assert_eq!((outcome.done(), outcome.actions.len(), log.all().len()), (10, 51, 10));
+}
+
+#[tokio::test]
+async fn a_round_that_has_written_enough_begins_no_further_step_and_leaves_none_half_done() {
+    let steps = (0..50).map(|_| vec![evict("web"), evict("db")]).collect();
+    let plan = Plan { decisions: vec![decision(Some(status()), steps)] };
+    let (cluster, log) = fake(|_| (200, json!({})));
+    let outcome = apply(&cluster, &plan, Mode::Live, 20, &|| false).await;
+    let verdicts: Vec<&Verdict> = outcome.actions[1..].iter().map(|action| &action.verdict).collect();
+    assert!((20..20 + 2 * PARALLEL).contains(&(outcome.done() - 1)), "{}", outcome.done());
+    assert!(verdicts.chunks(2).all(|step| step[0] == step[1]), "{verdicts:?}");
+    let postponed = verdicts.iter().filter(|verdict| ***verdict == Verdict::Postponed).count();
+    assert_eq!((postponed + outcome.done(), log.all().len()), (101, outcome.done()));
+
+    let (cluster, log) = fake(|_| refusal(409, "Conflict", "no"));
+    let plan = Plan { decisions: vec![decision(None, (0..50).map(|_| vec![evict("web")]).collect())] };
+    apply(&cluster, &plan, Mode::Live, 20, &|| false).await;
+    assert_eq!(log.all().len(), 50, "what is refused keeps nobody else waiting");
 }
