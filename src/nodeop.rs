@@ -19,6 +19,7 @@ pub mod api;
 pub mod decide;
 pub mod drain;
 pub mod draining;
+pub mod entries;
 pub mod events;
 pub mod foreign_reboot;
 pub mod gate;

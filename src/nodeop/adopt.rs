@@ -3,7 +3,6 @@
 //! A status without our hash is its work. It counts as having run the present spec: what has ended stands as recorded,
 //! what runs is awaited, and only what it had merely begun (a preflight, which changes nothing) is begun again.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::{NodePhase, NodeStatus, NodeStep, Phase};
-use super::runs::Entries;
+use super::entries::{Entries, Entry};
 use crate::reason::Reason;
 use crate::snapshot::views::Job;
 use crate::snapshot::{Meta, Snapshot};
@@ -28,14 +27,14 @@ pub fn adopt<'a>(snapshot: &'a Snapshot, meta: &Meta, entries: &'a BTreeMap<Stri
     let by_name: BTreeMap<&str, &Job> = jobs(snapshot, meta).map(|job| (job.name.as_str(), job)).collect();
     let adopt = |(node, entry): (&'a String, &NodeStatus)| {
         let job = entry.job_name.as_deref().and_then(|name| by_name.get(name).copied());
-        Some((node.as_str(), Cow::Owned(adopt_entry(snapshot, node, entry.clone(), job)?)))
+        Some((node.as_str(), Entry::made(adopt_entry(snapshot, node, entry.clone(), job)?)))
     };
     let mut adopted: Entries<'a> = entries.iter().filter_map(adopt).collect();
     // It makes the Job before it writes the status: one that was killed in between has a Job that no status names.
     let mut unnamed: Vec<&Job> = jobs(snapshot, meta).filter(|job| !adopted.contains_key(job.node.as_str())).collect();
     unnamed.sort_by_key(|job| (!job.is_finished(), job.created, &job.name));
     for job in unnamed {
-        adopted.insert(&job.node, Cow::Owned(awaited(snapshot, &job.node, job_entry(job), Some(job))));
+        adopted.insert(&job.node, Entry::made(awaited(snapshot, &job.node, job_entry(job), Some(job))));
     }
     adopted.sort_unstable_keys();
     adopted

@@ -5,6 +5,7 @@
 //! it as drift; the defaults stand in the descriptions and in the methods below.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::core::Rule;
@@ -230,8 +231,8 @@ pub struct NodeOpStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Per node name, what happened there. Nodes that were not started have no entry.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_statuses: BTreeMap<String, NodeStatus>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub node_statuses: Arc<BTreeMap<String, NodeStatus>>,
     /// Hash of what is executed; another one starts a new run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_hash: Option<String>,
@@ -256,6 +257,11 @@ pub struct NodeOpStatus {
     /// When anything in this status last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<Time>,
+}
+
+/// Whether a map that is shared has nothing in it.
+pub(crate) fn is_empty<K, V>(map: &Arc<BTreeMap<K, V>>) -> bool {
+    map.is_empty()
 }
 
 impl NodeOpStatus {

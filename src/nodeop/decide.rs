@@ -1,17 +1,16 @@
 //! What a NodeOp needs now: its new status, and the steps that this status permits.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::advance::advance;
 use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, Phase};
 use super::drain::Allowance;
+use super::entries::{Entries, Entry};
 use super::gate::{self, Gate};
 use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
 use super::pending::{self, Others};
 use super::place::Advance;
-use super::runs::Entries;
 use super::status::Parts;
 use super::terms::Terms;
 use super::{events, order, release, retention, runs};
@@ -114,7 +113,7 @@ impl<'a> Next<'a> {
     fn fly(&mut self, name: &'a str, advance: Advance) {
         self.steps.extend(advance.steps);
         if let Some(entry) = advance.entry {
-            self.entries.insert(name, Cow::Owned(entry));
+            self.entries.insert(name, Entry::made(entry));
             self.reasons.insert(name, advance.reason);
         } else {
             self.waiting.insert(name, advance.reason);
@@ -137,6 +136,7 @@ impl<'a> Next<'a> {
         let (held, free): (Vec<&'a Node>, Vec<&'a Node>) = waiting.into_iter().partition(|node| dropped.contains_key(node.name.as_str()));
         let pending = pending::take(op, &free, others);
         self.waiting = pending.waiting;
+        let made = self.entries.len();
         // A claim takes its first step in the same round; what that step makes of it is what is recorded.
         for (name, claim) in pending.claims {
             let advance = advance(op, name, &claim, &mut Allowance::new());
@@ -148,10 +148,12 @@ impl<'a> Next<'a> {
         if once {
             for name in self.waiting.keys() {
                 let entry = NodeStatus { phase: NodePhase::Pending, ..NodeStatus::default() };
-                self.entries.entry(name).or_insert(Cow::Owned(entry));
+                self.entries.entry(name).or_insert(Entry::made(entry));
             }
         }
-        self.entries.sort_unstable_keys();
+        if self.entries.len() > made {
+            self.entries.sort_unstable_keys();
+        }
         let undecided = |name: &str| !self.entries.contains_key(name) && !self.waiting.contains_key(name);
         self.reasons.extend(dropped.into_iter().filter(|(name, _)| undecided(name)));
     }
@@ -159,13 +161,13 @@ impl<'a> Next<'a> {
     /// Releases, retention and events: what follows from the entries as they will stand.
     fn follow_up(&mut self, op: &Operation<'_>, before: &NodeOpStatus) {
         let held = op.snapshot.nodes.values().filter(|node| op.locks(node) || op.has_cordoned(node));
-        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(node.name.as_str()).map(Cow::as_ref))));
+        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(node.name.as_str()).map(|entry| &**entry))));
         self.steps.extend(retention::steps(op, &self.entries));
         if op.run.adopted {
             return;
         }
         // What stands as it stood is no event.
-        let changed = self.entries.iter().filter(|(_, entry)| matches!(entry, Cow::Owned(_)));
+        let changed = self.entries.iter().filter(|(_, entry)| entry.is_made());
         for (name, entry) in changed {
             self.steps.extend(events::steps(op, name, before.node_statuses.get(*name), entry, self.entries.len()));
         }

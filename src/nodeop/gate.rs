@@ -1,7 +1,8 @@
 //! Why an operation starts nothing new: it cannot be carried out, is suspended, outside its windows, or stopped.
 
 use super::api::{DEFINITION, NodeOpSpec, NodePhase};
-use super::runs::{Entries, Run};
+use super::entries::Entries;
+use super::runs::Run;
 use super::terms::Terms;
 use crate::crds;
 use crate::plan::NodeReason;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use smallvec::SmallVec;
 
 use super::api::{NodeOpSpec, NodePhase, NodeStatus};
 use super::jobs::Claim;
@@ -43,24 +44,24 @@ pub struct Operation<'a> {
     holder: String,
     /// The field manager of what it applies to nodes.
     manager: String,
-    jobs: HashMap<&'a str, Vec<&'a Job>>,
+    jobs: HashMap<&'a str, SmallVec<[&'a Job; 2]>>,
     all_jobs: Vec<&'a Job>,
     jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
-    pods: HashMap<&'a str, Vec<&'a Pod>>,
+    pods: HashMap<&'a str, SmallVec<[&'a Pod; 2]>>,
     all_pods: Vec<&'a Pod>,
 }
 
 impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
     pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run<'a>) -> Self {
-        let mut jobs: HashMap<&str, Vec<&Job>> = HashMap::default();
+        let mut jobs: HashMap<&str, SmallVec<[&Job; 2]>> = HashMap::default();
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
         let all_jobs: Vec<&Job> = snapshot.jobs.iter().filter(owned).collect();
         for job in &all_jobs {
             jobs.entry(&job.node).or_default().push(job);
         }
-        let mut pods: HashMap<&str, Vec<&Pod>> = HashMap::default();
+        let mut pods: HashMap<&str, SmallVec<[&Pod; 2]>> = HashMap::default();
         let own_jobs: HashSet<&str> = all_jobs.iter().map(|job| job.uid.as_str()).collect();
         // What the existing operator made does not carry our label.
         let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));
@@ -118,7 +119,7 @@ impl<'a> Operation<'a> {
 
     /// The Jobs of this operation on a node.
     pub fn jobs_on(&self, node: &str) -> &[&'a Job] {
-        self.jobs.get(node).map_or(&[], Vec::as_slice)
+        self.jobs.get(node).map_or(&[], SmallVec::as_slice)
     }
 
     /// All Jobs of this operation.
@@ -133,7 +134,7 @@ impl<'a> Operation<'a> {
 
     /// The Pods of a Job, in the order of their names.
     pub fn pods_of(&self, job_uid: &str, node: &str) -> Vec<&'a Pod> {
-        let pods = self.pods.get(node).map_or(&[][..], Vec::as_slice);
+        let pods = self.pods.get(node).map_or(&[][..], SmallVec::as_slice);
         pods.iter().copied().filter(|pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == job_uid)).collect()
     }
 

@@ -1,14 +1,12 @@
 //! What becomes of Jobs, preflight Pods and reboot Pods that are done with: they stay as the record until something newer takes their
 //! place, or for as long as the user said.
 
-use std::borrow::Cow;
-
 use serde_json::json;
 
 use super::api::{NodeStatus, NodeStep};
+use super::entries::Entries;
 use super::operation::Operation;
 use super::rebooting::{follows, is_reboot};
-use super::runs::Entries;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
@@ -17,7 +15,8 @@ use crate::snapshot::views::{Job, Pod};
 
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
 pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
-    let jobs = op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(Cow::as_ref)));
+    let jobs =
+        op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(|entry| &**entry)));
     let pods = op.pods().filter(|pod| op.made(pod) && pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
     let pods = pods.filter_map(|pod| {
         let running = entries.get(pod.node.as_str()).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));
@@ -34,7 +33,7 @@ pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
 /// operator reboot it whenever they find what they look for. One of ours that has done its work is kept as a Job is.
 fn reboots<'o>(op: &'o Operation<'_>, entries: &'o Entries<'_>) -> impl Iterator<Item = Step> + 'o {
     let idle = |pod: &Pod| {
-        let entry = entries.get(pod.node.as_str()).map(Cow::as_ref);
+        let entry = entries.get(pod.node.as_str()).map(|entry| &**entry);
         let step = entry.and_then(|entry| entry.step);
         if !pod.labels.contains_key(names::LABEL_RUN) {
             let awaited = matches!(step, Some(NodeStep::Running | NodeStep::Rebooting)) || op.has_live_job(&pod.node);

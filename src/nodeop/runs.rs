@@ -1,15 +1,13 @@
 //! Which run of an operation this is: edits, tokens, and what the existing operator has done before us.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::adopt;
 use super::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus};
+use super::entries::{Entries, Entry};
 use super::spec_hash::spec_hash;
 use crate::names;
 use crate::rollout::RunPolicy;
@@ -38,9 +36,6 @@ pub struct Run<'a> {
     pub entries: Entries<'a>,
 }
 
-/// Entries by node, in the order of their names: those of the status as they stand there, until something changes them.
-pub type Entries<'a> = IndexMap<&'a str, Cow<'a, NodeStatus>, RandomState>;
-
 /// Compares the spec and the tokens with what the status has recorded.
 pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, status: &'a NodeOpStatus) -> Run<'a> {
     let token = |key: &str| meta.annotations.get(key).filter(|token| !token.is_empty()).cloned();
@@ -53,7 +48,7 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
         started_at: status.started_at.clone().unwrap_or(Time(snapshot.now)),
         is_new: false,
         adopted: false,
-        entries: status.node_statuses.iter().map(|(node, entry)| (node.as_str(), Cow::Borrowed(entry))).collect(),
+        entries: status.node_statuses.iter().map(|(node, entry)| (node.as_str(), Entry::Kept(entry))).collect(),
     };
     if status.spec_hash.is_none() {
         run.is_new = true;
@@ -74,7 +69,7 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
         run.entries.retain(|_, entry| !(entry.is_finished() && entry.phase == NodePhase::Failed));
         // One that has failed and still holds its node counts no more, either: it is dropped when the node is free.
         for entry in run.entries.values_mut().filter(|entry| entry.phase == NodePhase::Failed) {
-            entry.to_mut().run = Some(0);
+            *entry = Entry::made(NodeStatus { run: Some(0), ..(**entry).clone() });
         }
     }
     if policy == RunPolicy::OnChange {

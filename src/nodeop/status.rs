@@ -1,16 +1,17 @@
 //! The status of a NodeOp: phase, counts, conditions and one sentence, from its nodes.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use foldhash::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
+use super::entries::{Entries, Entry};
 use super::gate::Gate;
 use super::operation::Operation;
 use super::place::LONGEST;
-use super::runs::{Entries, Walk};
+use super::runs::Walk;
 use super::verdict::clip;
 use crate::labels::probed;
 use crate::plan::NodeReason;
@@ -138,7 +139,7 @@ impl Parts<'_, '_> {
             current: self.current(summary),
             nodes: Some(counts),
             conditions: self.conditions(summary),
-            node_statuses: BTreeMap::new(),
+            node_statuses: Arc::default(),
             spec_hash: Some(op.run.spec_hash.clone()),
             run: Some(op.run.number),
             spec_run: Some(op.run.spec_run),
@@ -152,13 +153,13 @@ impl Parts<'_, '_> {
         if same_nodes && status.is_same_beside_nodes(before) {
             return None;
         }
-        status.node_statuses = if same_nodes { before.node_statuses.clone() } else { self.compacted() };
+        status.node_statuses = if same_nodes { before.node_statuses.clone() } else { Arc::new(self.compacted()) };
         (status != *before).then(|| NodeOpStatus { last_updated: Some(Time(op.now())), ..status })
     }
 
     /// Whether no entry has changed, come or gone; to make ten thousand of them again only to see that takes long.
     fn same_nodes(&self) -> bool {
-        self.entries.len() == self.before.node_statuses.len() && self.entries.values().all(|entry| matches!(entry, Cow::Borrowed(_)))
+        self.entries.len() == self.before.node_statuses.len() && self.entries.values().all(|entry| !entry.is_made())
     }
 
     /// Why nodes in flight are where they are: what blocks comes first.
@@ -196,7 +197,7 @@ impl Parts<'_, '_> {
     /// The column "Now".
     fn current(&self, summary: &Summary) -> Option<String> {
         let flying = self.entries.iter().filter(|(_, entry)| entry.step.is_some());
-        let mut flying: Vec<(&str, &NodeStatus)> = flying.map(|(name, entry)| (*name, entry.as_ref())).collect();
+        let mut flying: Vec<(&str, &NodeStatus)> = flying.map(|(name, entry)| (*name, &**entry)).collect();
         flying.sort_by_key(|(name, entry)| (entry.reason.as_deref() == Some(Reason::Releasing.code()), *name));
         let Some((name, entry)) = flying.first() else {
             return (!summary.settled || summary.failed).then(|| summary.reason.to_string());
@@ -225,13 +226,13 @@ impl Parts<'_, '_> {
 
     fn compacted(&self) -> BTreeMap<String, NodeStatus> {
         if self.entries.len() < COMPACT_FROM {
-            return self.entries.iter().map(|(name, entry)| ((*name).to_string(), entry.clone().into_owned())).collect();
+            return self.entries.iter().map(|(name, entry)| ((*name).to_string(), (**entry).clone())).collect();
         }
         let started = self.op.run.started_at.0;
         let mut nodes = Walk::over(&self.op.snapshot.nodes);
         let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
-        let compact = |(name, entry): (&&str, &Cow<'_, NodeStatus>)| {
+        let compact = |(name, entry): (&&str, &Entry<'_>)| {
             let entry: &NodeStatus = entry;
             let old = nodes.find(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
             let entry = match (entry.step, entry.phase) {

@@ -4,26 +4,28 @@ use jiff::Timestamp;
 
 use super::trace::{Span, State};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
+use crate::nodeop::runs::Walk;
 use crate::reason::Reason;
 use crate::snapshot::Resource;
 use crate::snapshot::views::Node;
 
-/// An operation, and what is told of it again and again.
+/// An operation, and what is told of it again and again, of one node after the other in the order of their names.
 pub(super) struct Running<'a> {
     of: &'a Resource<NodeOpSpec, NodeOpStatus>,
-    path: String,
+    path: &'a str,
     drains: bool,
+    entries: Walk<'a, NodeStatus>,
 }
 
 impl<'a> Running<'a> {
-    /// An operation as it stands.
-    pub fn of(of: &'a Resource<NodeOpSpec, NodeOpStatus>) -> Self {
-        Self { of, path: of.meta.path(), drains: of.spec.drain().is_some() }
+    /// An operation as it stands, and its namespace and name.
+    pub fn of(of: &'a Resource<NodeOpSpec, NodeOpStatus>, path: &'a str) -> Self {
+        Self { of, path, drains: of.spec.drain().is_some(), entries: Walk::over(&of.status.node_statuses) }
     }
 
     /// What it says of a node; None if it does not concern it.
-    fn says(&self, node: &Node) -> Option<(State, Option<&'a NodeStatus>)> {
-        match self.of.status.node_statuses.get(&node.name) {
+    fn says(&mut self, node: &Node) -> Option<(State, Option<&'a NodeStatus>)> {
+        match self.entries.find(&node.name) {
             Some(entry) => Some((state(entry, self.drains), Some(entry))),
             None => {
                 let wanted = self.of.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
@@ -41,20 +43,19 @@ pub(super) struct Doing<'a> {
 }
 
 /// What a node does: what the operation says that is on it, else the worst of what the others say.
-pub(super) fn doing<'a>(operations: &'a [Running<'_>], node: &Node) -> Doing<'a> {
+pub(super) fn doing<'a>(operations: &mut [Running<'a>], node: &Node) -> Doing<'a> {
     let rank = |state: State| match state {
         State::Preflight | State::Draining | State::Blocked | State::Running | State::Rebooting => 0,
         State::Failed => 1,
         State::Waiting => 2,
         State::Done | State::Skipped => 3,
     };
-    let said = operations.iter().filter_map(|operation| operation.says(node).map(|(state, entry)| (state, operation, entry)));
-    let first = said.min_by_key(|(state, _, _)| rank(*state));
-    first.map_or(Doing { state: State::Waiting, operation: None, entry: None }, |(state, operation, entry)| Doing {
-        state,
-        operation: Some(&operation.path),
-        entry,
-    })
+    let said = operations.iter_mut().filter_map(|operation| {
+        let (state, entry) = operation.says(node)?;
+        Some(Doing { state, operation: Some(operation.path), entry })
+    });
+    let first = said.min_by_key(|doing| rank(doing.state));
+    first.unwrap_or(Doing { state: State::Waiting, operation: None, entry: None })
 }
 
 impl Doing<'_> {

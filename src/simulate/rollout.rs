@@ -147,12 +147,16 @@ impl Rollout {
     fn record(&mut self) {
         let now = self.world.now();
         let seen = &self.world.seen;
-        let operations: Vec<Running> = seen.nodeops.iter().map(Running::of).collect();
+        let paths: Vec<String> = seen.nodeops.iter().map(|op| op.meta.path()).collect();
+        let mut operations: Vec<Running> = seen.nodeops.iter().zip(&paths).map(|(op, path)| Running::of(op, path)).collect();
+        let mut known = self.spans.iter_mut().peekable();
+        let mut new = Vec::new();
         for (name, node) in &seen.nodes {
-            let doing = doing(&operations, node);
+            let doing = doing(&mut operations, node);
             // There are many nodes, and most do what they did.
-            let Some(spans) = self.spans.get_mut(name) else {
-                self.spans.insert(name.clone(), vec![doing.span(self.begun, now)]);
+            while known.next_if(|(there, _)| *there < name).is_some() {}
+            let Some((_, spans)) = known.next_if(|(there, _)| *there == name) else {
+                new.push((name.clone(), vec![doing.span(self.begun, now)]));
                 continue;
             };
             match spans.last_mut() {
@@ -169,6 +173,7 @@ impl Rollout {
                 }
             }
         }
+        self.spans.extend(new);
         self.note_windows();
         self.note_budgets();
     }

@@ -21,7 +21,7 @@ pub fn absences(snapshot: &Snapshot) -> BTreeSet<Reference> {
     for resource in &snapshot.nodeops {
         living.insert(&resource.meta.uid);
         let foreign = resource.status.spec_hash.is_none();
-        for (name, entry) in &resource.status.node_statuses {
+        for (name, entry) in resource.status.node_statuses.iter() {
             // The existing operator records names only; where nobody has that name, the uid stays empty.
             if let (None, Some(job)) = (&entry.job_uid, &entry.job_name)
                 && (entry.step.is_some() || foreign && adopt::is_in_flight(entry))
@@ -55,7 +55,7 @@ pub fn absences(snapshot: &Snapshot) -> BTreeSet<Reference> {
 pub fn unlisted_jobs(snapshot: &Snapshot) -> BTreeSet<(String, String)> {
     let mut names = BTreeSet::new();
     for Resource { meta, status, .. } in &snapshot.nodeops {
-        for (node, entry) in &status.node_statuses {
+        for (node, entry) in status.node_statuses.iter() {
             let (Some(NodeStep::Starting), Some(uid)) = (entry.step, &entry.node_uid) else { continue };
             let (run, attempt) = (entry.run.unwrap_or(1), entry.attempt.unwrap_or(0));
             names.insert((meta.namespace.clone(), names::job_name(&meta.name, &meta.uid, node, uid, run, attempt)));
@@ -88,7 +88,7 @@ pub fn unheld_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
 /// looked at.
 pub fn draining_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
     let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
-    let entries = draining.flat_map(|resource| &resource.status.node_statuses);
+    let entries = draining.flat_map(|resource| resource.status.node_statuses.iter());
     let drains = entries.filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)));
     drains.map(|(name, _)| name.clone()).collect()
 }

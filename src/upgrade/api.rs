@@ -4,13 +4,14 @@
 //! a schema default, for the reason that stands in [`crate::nodeop::api`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nodeop::api::{NodeStatus, PullSecret};
+use crate::nodeop::api::{NodeStatus, PullSecret, is_empty};
 use crate::rollout::Rollout;
 use crate::selector::NodeSelector;
 
@@ -135,8 +136,8 @@ pub struct NodeOpUpgradeStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Per node name, what happened there, as the NodeOp tells it.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub node_statuses: BTreeMap<String, NodeStatus>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub node_statuses: Arc<BTreeMap<String, NodeStatus>>,
     /// Hash of what is executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_hash: Option<String>,

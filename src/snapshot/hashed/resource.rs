@@ -1,5 +1,7 @@
 //! Every text in a resource of ours; see [`super::walk`].
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::dictionary::Class::{self, Argument, Image, Namespace, Operation, Path, Secret, Uid, Value};
@@ -122,6 +124,7 @@ pub fn upgrade(resource: &mut Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, 
     [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
     node_op_name.iter_mut().for_each(|name| visit(Operation, name));
     conditions.iter_mut().for_each(|one| condition(one, visit));
+    let node_statuses = Arc::make_mut(node_statuses);
     keys(node_statuses, |name| visit(Class::Node, name));
     node_statuses.values_mut().for_each(|one| entry(one, visit));
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));
@@ -172,6 +175,7 @@ fn status(status: &mut NodeOpStatus, visit: &mut Visit<'_>) {
     } = status;
     [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
     conditions.iter_mut().for_each(|one| condition(one, visit));
+    let node_statuses = Arc::make_mut(node_statuses);
     keys(node_statuses, |name| visit(Class::Node, name));
     node_statuses.values_mut().for_each(|one| entry(one, visit));
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));

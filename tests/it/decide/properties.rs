@@ -126,7 +126,7 @@ fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, Node
     let meta = (0..9u8, any::<[bool; 3]>(), at());
     (spec(), meta, 1..4i64, 0..3i64, entries).prop_map(move |(spec, (odds, [known, edited, token], since), run, back, entries)| {
         let node_statuses: BTreeMap<_, _> = entries.into_iter().filter_map(|(node, entry)| Some((node, entry?))).collect();
-        let mut status = NodeOpStatus { node_statuses, ..NodeOpStatus::default() };
+        let mut status = NodeOpStatus { node_statuses: std::sync::Arc::new(node_statuses), ..NodeOpStatus::default() };
         if known {
             status.spec_hash = Some(if edited { "other".into() } else { spec_hash(&spec) });
             (status.run, status.spec_run, status.started_at) = (Some(run), Some((run - back).max(1)), Some(since.clone()));
@@ -248,7 +248,7 @@ fn world() -> impl Strategy<Value = Snapshot> {
 /// What a GET of everything that statuses name would confirm.
 fn confirm(snapshot: &mut Snapshot) {
     for resource in &snapshot.nodeops {
-        for (name, entry) in &resource.status.node_statuses {
+        for (name, entry) in resource.status.node_statuses.iter() {
             if let (Some(uid), Some(job)) = (&entry.job_uid, &entry.job_name)
                 && !snapshot.jobs.iter().any(|job| job.uid == *uid)
             {
@@ -292,7 +292,7 @@ proptest! {
         let after = statuses(&snapshot, &plan);
         for resource in &snapshot.nodeops {
             let uid = &resource.meta.uid;
-            for (node, entry) in &resource.status.node_statuses {
+            for (node, entry) in resource.status.node_statuses.iter() {
                 let now = &after[uid].node_statuses.get(node);
                 // A finished node gets nothing done to it but its release, its retention and its events.
                 if let Some(now) = now && entry.step.is_none() && entry.phase == NodePhase::Completed && now.step.is_none() {
@@ -366,7 +366,7 @@ fn event_name(run: i64, node_uid: &str) -> String {
     let status = NodeOpStatus {
         spec_hash: Some(spec_hash(&spec)),
         run: Some(3),
-        node_statuses: [("n1".to_string(), entry)].into(),
+        node_statuses: std::sync::Arc::new([("n1".to_string(), entry)].into()),
         ..NodeOpStatus::default()
     };
     let owner = Some(Owner { kind: "NodeOp".into(), name: "op".into(), uid: "op-uid".into() });

@@ -122,7 +122,7 @@ impl World {
         self.list_drains();
         let mut absent = BTreeSet::new();
         for resource in &self.snapshot.nodeops {
-            for (name, entry) in &resource.status.node_statuses {
+            for (name, entry) in resource.status.node_statuses.iter() {
                 if let (None, Some(job)) = (&entry.job_uid, &entry.job_name)
                     && !self.snapshot.jobs.iter().any(|there| there.name == *job)
                 {
@@ -152,7 +152,7 @@ impl World {
     pub fn list_drains(&mut self) {
         self.snapshot.drains.clear();
         for resource in self.snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some()) {
-            for (name, entry) in &resource.status.node_statuses {
+            for (name, entry) in resource.status.node_statuses.iter() {
                 if matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)) && !self.unlisted.contains(name) {
                     self.snapshot.drains.insert(name.clone(), self.workloads.get(name).cloned().unwrap_or_default());
                 }
