@@ -28,6 +28,9 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
+/// What a template can ask for: bytes by name, as a Secret has them.
+pub type Values = BTreeMap<String, Vec<u8>>;
+
 /// The longest template, in bytes.
 pub const MAX_TEMPLATE: usize = 1 << 20;
 /// The longest text that is made, of the result or in between, in bytes.
@@ -40,6 +43,9 @@ pub const MAX_STEPS: usize = 1_000_000;
 pub const MAX_DEPTH: usize = 200;
 /// How many variables may be in scope.
 pub const MAX_VARIABLES: usize = 1000;
+
+/// The longest message: a word of the template that stands in it may be of any length.
+const MAX_MESSAGE: usize = 300;
 
 /// What is wrong with a template, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,7 +75,9 @@ impl Fault {
         let before = template.get(..self.at).unwrap_or(template);
         let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
         let lines = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
-        TemplateError { line: lines, column: line.chars().count() + 1, message: self.message }
+        let mut message: String = self.message.chars().take(MAX_MESSAGE).collect();
+        message.push_str(if message.len() < self.message.len() { "…" } else { "" });
+        TemplateError { line: lines, column: line.chars().count() + 1, message }
     }
 }
 
@@ -77,7 +85,7 @@ impl Fault {
 ///
 /// # Errors
 /// With line and column, where Go has an error as well, where something is refused, and where a bound is passed.
-pub fn render(template: &str, values: &BTreeMap<String, String>) -> Result<Vec<u8>, TemplateError> {
+pub fn render(template: &str, values: &Values) -> Result<Vec<u8>, TemplateError> {
     if template.len() > MAX_TEMPLATE {
         let message = format!("the template has {} bytes, at most {MAX_TEMPLATE} are taken", template.len());
         return Err(TemplateError { line: 1, column: 1, message });

@@ -1,6 +1,5 @@
 //! A tree and values into a text, within bounds.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::functions::{self, Function};
@@ -8,11 +7,11 @@ use super::literal::Number;
 use super::parse::{Branches, Name, Node, Operand, Pipeline, ROOT, Range, Term, Tree};
 use super::printf;
 use super::value::{Data, Value};
-use super::{Fault, MAX_STEPS, MAX_TEXT, MAX_WORK};
+use super::{Fault, MAX_STEPS, MAX_TEXT, MAX_WORK, Values};
 
 /// Carries a template out.
-pub fn execute(tree: &Tree<'_>, values: &BTreeMap<String, String>) -> Result<Vec<u8>, Fault> {
-    let data: Data = values.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
+pub fn execute(tree: &Tree<'_>, values: &Values) -> Result<Vec<u8>, Fault> {
+    let data: Data = values.iter().map(|(key, value)| (key.as_bytes().into(), value.as_slice().into())).collect();
     let dot = Value::Map(Rc::new(data));
     let variables = vec![(ROOT, dot.clone())];
     let mut run = Run { names: &tree.names, variables, text: Vec::new(), steps: 0, work: 0 };
@@ -264,14 +263,7 @@ impl<'t> Run<'t> {
         Ok(value)
     }
 
-    fn call(
-        &mut self,
-        dot: &Value,
-        at: usize,
-        function: Function,
-        operands: &[Operand<'t>],
-        last: Option<Value>,
-    ) -> Result<Value, Fault> {
+    fn call(&mut self, dot: &Value, at: usize, function: Function, operands: &[Operand<'t>], last: Option<Value>) -> Result<Value, Fault> {
         let count = operands.len() + usize::from(last.is_some());
         function.takes(count).map_err(|message| Fault::new(at, message))?;
         if let Function::And | Function::Or = function {

@@ -50,7 +50,8 @@ fn integer(text: &str) -> Option<i128> {
         _ => (10, digits),
     };
     let bare = rest.replace('_', "");
-    let is_digits = !digits.is_empty() && bare.chars().all(|c| c.is_digit(base)) && (bare.len() == rest.len() || underscores_are_right(text));
+    let is_digits =
+        !digits.is_empty() && bare.chars().all(|c| c.is_digit(base)) && (bare.len() == rest.len() || underscores_are_right(text));
     if !is_digits {
         return None;
     }
@@ -107,7 +108,8 @@ fn hex_float(text: &str) -> Option<f64> {
             shift += if index >= whole.len() { 0 } else { 4 };
         }
     }
-    let is_exponent = exponent.trim_start_matches(['+', '-']).bytes().all(|c| c.is_ascii_digit()) && exponent.bytes().any(|c| c.is_ascii_digit());
+    let is_exponent =
+        exponent.trim_start_matches(['+', '-']).bytes().all(|c| c.is_ascii_digit()) && exponent.bytes().any(|c| c.is_ascii_digit());
     let exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -100_000 } else { 100_000 });
     let power = (exponent + shift).clamp(-3000, 3000);
     let value = mantissa as f64 * 2f64.powi((power / 2) as i32) * 2f64.powi((power - power / 2) as i32);
