@@ -8,7 +8,7 @@
 //!
 //! There is nothing in a template that could reach a file, the environment or the clock.
 //!
-//! - [`lex`]: a text into tokens. [`literal`]: numbers and quoted texts. [`parse`]: tokens into a tree.
+//! - [`lex`]: a text into tokens. [`literal`]: numbers and quoted texts. [`parse`]: tokens into a [`tree`].
 //! - [`exec`]: a tree and values into a text. [`functions`]: what can be called, and [`compare`], [`escape`].
 //! - [`printf`]: verbs and arguments, [`spec`] and [`float`]: flags, widths, numbers. [`value`]: what a value is.
 
@@ -22,6 +22,7 @@ mod literal;
 mod parse;
 mod printf;
 mod spec;
+mod tree;
 mod value;
 
 use std::collections::BTreeMap;

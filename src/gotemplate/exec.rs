@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::functions::{self, Function};
 use super::literal::Number;
-use super::parse::{Branches, Name, Node, Operand, Pipeline, ROOT, Range, Term, Tree};
 use super::printf;
+use super::tree::{Branches, Name, Node, Operand, Pipeline, ROOT, Range, Term, Tree};
 use super::value::{Data, Value};
 use super::{Fault, MAX_STEPS, MAX_TEXT, MAX_WORK, Values};
 

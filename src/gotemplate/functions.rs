@@ -155,7 +155,7 @@ fn slice(value: &Value, indexes: &[Value]) -> Result<Value, String> {
     let Value::Text(text) = value else {
         return Err(format!("a {} cannot be sliced", value.type_name()));
     };
-    let bound = |index: &Value| Ok::<_, String>(Some(position(index)?).filter(|at| *at <= text.len()).ok_or_else(|| out_of_range(index))?);
+    let bound = |index: &Value| Some(position(index)?).filter(|at| *at <= text.len()).ok_or_else(|| out_of_range(index));
     let (from, to) = match indexes {
         [] => (0, text.len()),
         [from] => (bound(from)?, text.len()),
