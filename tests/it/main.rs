@@ -18,6 +18,7 @@ mod examples;
 mod faults;
 mod gotemplate;
 mod hostile;
+mod kustomizations;
 mod labels;
 mod lifecycle;
 mod mishaps;
