@@ -4,6 +4,7 @@
 //! text. `tests/gotemplate/` holds what Go itself makes of some hundred templates. Other than in Go
 //! - `define`, `template` and `block` are refused: one Dockerfile is one template;
 //! - complex numbers are refused;
+//! - names may have marks and numerals such as `²` in them: letters and digits are Rust's;
 //! - a template has bounds ([`MAX_STEPS`] and the like): it comes from somebody else, and must end.
 //!
 //! There is nothing in a template that could reach a file, the environment or the clock.
