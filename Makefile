@@ -52,8 +52,9 @@ mutants: ## prove that the fault search finds deliberate mistakes: all, or MUTAN
 	MUTANTS=$(MUTANTS) cargo test --quiet --test search --features mutants
 
 .PHONY: fuzz
-fuzz: ## fuzz the manifest loader for SECONDS=60
-	scripts/fuzz.sh $(SECONDS)
+fuzz: ## fuzz the manifest loader, and then Dockerfile templates, for SECONDS=60 each
+	scripts/fuzz.sh $(SECONDS) manifests
+	scripts/fuzz.sh $(SECONDS) templates
 
 .PHONY: lint
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed

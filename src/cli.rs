@@ -9,6 +9,7 @@ mod node;
 mod output;
 mod plan;
 mod reference;
+mod render;
 mod run;
 mod simulate;
 mod snapshot;
@@ -64,6 +65,7 @@ enum Verb {
     Why(why::Why),
     Snapshot(snapshot::Snapshot),
     Crds(crds::Crds),
+    Render(render::Render),
     /// What Rounds runs on nodes
     #[command(hide = true, subcommand)]
     Node(node::Node),
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Verb::Why(verb) => verb.run(&cli.global).await,
             Verb::Snapshot(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
+            Verb::Render(verb) => verb.run(),
             Verb::Node(verb) => verb.run(),
             Verb::Docs => {
                 let text = reference::markdown(&Cli::command()).map_err(|error| Failure::new(error.to_string()))?;
@@ -137,7 +140,7 @@ mod tests {
         command.clone().debug_assert();
         command.build();
         let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
-        assert_eq!(verbs.len(), 7);
+        assert_eq!(verbs.len(), 8);
         for verb in verbs {
             for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
                 assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());

@@ -9,6 +9,7 @@
 //! - [`upgrade`]: what a NodeOpUpgrade needs next: a NodeOp of its own. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
+//! - [`gotemplate`]: what Dockerfile templates are written in. Pure.
 //! - [`settings`]: what the runner was told.
 //! - [`text`]: what others wrote, made fit to be recorded and printed.
 
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod cluster;
 pub mod crds;
 pub mod decide;
+pub mod gotemplate;
 pub mod labels;
 #[cfg(feature = "mutants")]
 pub mod mutant;

@@ -3,11 +3,13 @@
 //! - [`sentinel`]: after a command that succeeded, tells so on the host, and in which boot that was.
 //! - [`reboot`]: waits for the approval, and reboots the host once.
 //! - [`probe`]: looks at the host, and tells what it is.
+//! - [`render`]: makes the Dockerfile of a build from its template.
 //! - [`namespaces`]: runs a command as pid 1 of the host would.
 
 pub mod namespaces;
 pub mod probe;
 pub mod reboot;
+pub mod render;
 pub mod sentinel;
 
 use std::io;
@@ -52,6 +54,19 @@ pub enum NodeError {
         command: Vec<String>,
         /// For how long it was waited.
         seconds: u64,
+    },
+    /// There is no template, or nothing to fill it with.
+    #[error("{0}")]
+    Missing(String),
+    /// The template is wrong.
+    #[error("Secret {secret}, key {key}: {message}")]
+    Template {
+        /// The Secret of the template.
+        secret: String,
+        /// Its key.
+        key: String,
+        /// What is wrong, and where.
+        message: String,
     },
 }
 

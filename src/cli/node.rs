@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::render::Setting;
 use super::{Exit, Failure};
 use crate::node::NodeError;
 use crate::node::namespaces::Namespaces;
 use crate::node::probe::Probe;
 use crate::node::reboot::Reboot;
+use crate::node::render::{Render, Template, ValuesFrom};
 use crate::node::sentinel::Sentinel;
 
 /// What runs on a node.
@@ -21,6 +23,8 @@ pub enum Node {
     Reboot(RebootArgs),
     /// Look at the host, and tell by termination message what it is
     Probe(ProbeArgs),
+    /// Make the Dockerfile of a build from its template
+    Render(RenderArgs),
 }
 
 /// What looks at a host.
@@ -77,6 +81,57 @@ pub struct RebootArgs {
     command: Vec<String>,
 }
 
+/// What makes a Dockerfile.
+#[derive(Debug, Args)]
+pub struct RenderArgs {
+    /// The template, a key of a mounted Secret; unset: header and footer are all
+    #[arg(long, value_name = "FILE", requires_all = ["secret", "key"])]
+    template: Option<PathBuf>,
+    /// The Secret of the template, for messages
+    #[arg(long, value_name = "NAME")]
+    secret: Option<String>,
+    /// The key of the template in it, for messages
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Where the Secret with the values is mounted
+    #[arg(long, value_name = "DIR", requires = "values_secret")]
+    values: Option<PathBuf>,
+    /// The Secret with the values, for messages
+    #[arg(long, value_name = "NAME")]
+    values_secret: Option<String>,
+    /// A value, before that of the Secret
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<Setting>,
+    /// What is put before the text that is rendered
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    header: Option<String>,
+    /// What is put after it
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    footer: Option<String>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// The file that the kubelet reads as the termination message
+    #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
+    message: PathBuf,
+}
+
+impl RenderArgs {
+    fn render(self) -> Render {
+        let template = |file| Template { file, secret: self.secret.unwrap_or_default(), key: self.key.unwrap_or_default() };
+        let values = |folder| ValuesFrom { folder, secret: self.values_secret.unwrap_or_default() };
+        Render {
+            template: self.template.map(template),
+            values: self.values.map(values),
+            inline: self.set.into_iter().map(|Setting(key, value)| (key, value.into_bytes())).collect(),
+            header: self.header,
+            footer: self.footer,
+            output: self.output,
+            message: self.message,
+        }
+    }
+}
+
 impl Node {
     /// Runs the verb. Not within a runtime: namespaces are entered by a process of one thread.
     pub fn run(self) -> Result<Exit, Failure> {
@@ -90,6 +145,7 @@ impl Node {
                 let report = Probe { root, etc, message }.tell().map_err(failure)?;
                 tracing::info!(boot_id = report.boot_id, labels = report.labels.len(), "looked at the host");
             }
+            Self::Render(args) => args.render().run().map_err(failure)?,
             Self::Reboot(args) => {
                 let RebootArgs { host, namespaces, sentinel, approval, mark, grace_seconds, command } = args;
                 let grace = Duration::from_secs(grace_seconds);

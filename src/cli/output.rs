@@ -1,6 +1,6 @@
 //! Data on stdout, talk on stderr; colours go where somebody sees them. A reader that has gone away (`| head`) is no error.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -23,7 +23,24 @@ pub enum Format {
 /// When stdout cannot be written to.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
-    match out.write_all(text::harmless(text).as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text::harmless(text).as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Prints bytes as they are, for a file or another program. A terminal gets them without what would steer it.
+///
+/// # Errors
+/// When stdout cannot be written to.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    if out.is_terminal() {
+        drop(out);
+        return print(&String::from_utf8_lossy(bytes));
+    }
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(format!("stdout cannot be written to: {error}"))),
         Ok(()) => Ok(()),

@@ -1,0 +1,3 @@
+module example.org/gotemplate/generate
+
+go 1.24

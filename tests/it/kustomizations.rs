@@ -1,0 +1,96 @@
+//! The servers that people may put beside Rounds: what `kubectl apply -k` makes of them, and what the apiserver says to that.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::Corner;
+
+/// A kustomization with components, as somebody who wants them would write it.
+fn build(corner: &Corner, base: &str, components: &[&str]) -> Vec<Value> {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let folder = std::env::temp_dir().join(format!("rounds-kustomize-{}", std::process::id()));
+    // kustomize takes no absolute paths, and resolves links before it takes relative ones.
+    std::fs::create_dir_all(&folder).unwrap();
+    let up = "../".repeat(folder.canonicalize().unwrap().components().count() - 1);
+    let path = |name: &str| format!("{up}{}", Path::new(root).join("kustomize").join(name).strip_prefix("/").unwrap().display());
+    let components: Vec<String> = components.iter().map(|name| path(&format!("components/{name}"))).collect();
+    let kustomization = json!({"resources": [path(base)], "components": components}).to_string();
+    std::fs::write(folder.join("kustomization.yaml"), kustomization).unwrap();
+    let printed = corner.kubectl(&["kustomize", folder.to_str().unwrap()]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    rounds::yaml::documents(&printed).expect("kustomize prints YAML")
+}
+
+fn find<'o>(objects: &'o [Value], kind: &str, name: &str) -> &'o Value {
+    let found = objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+/// Takes them all in a namespace of any name, and their pods under the strictest standard.
+fn is_accepted(corner: &Corner, namespace: &str, objects: &[Value]) {
+    for object in objects {
+        let what = format!("{} {}", object["kind"], object["metadata"]["name"]);
+        assert!(object["metadata"].get("namespace").is_none(), "{what} has a fixed namespace");
+        let mut all = vec![object.clone()];
+        let template = &object["spec"]["template"];
+        if object["kind"] == "Deployment" {
+            let metadata = json!({"name": "pod", "labels": template["metadata"]["labels"]});
+            all.push(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}));
+            let container = &template["spec"]["containers"][0];
+            let tag = container["image"].as_str().unwrap().rsplit_once(':').expect("a pinned image").1;
+            assert!(tag.starts_with(|c: char| c.is_ascii_digit()) && tag.matches('.').count() == 2, "{what}: {tag} is no version");
+            assert!(container["resources"]["limits"]["memory"].is_string(), "{what} has no limits");
+            assert_eq!(template["spec"]["automountServiceAccountToken"], false, "{what} has a token");
+        }
+        for object in all {
+            let output = corner.kubectl_with(&["-n", namespace, "apply", "--dry-run=server", "-f", "-"], Some(&object.to_string()));
+            assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn the_servers_for_artifacts_are_accepted_in_any_namespace_and_open_to_pods_of_artifacts_only() {
+    let corner = Corner::new("kustomize");
+    corner.kubectl(&["create", "namespace", "kustomize-strict"]);
+    corner.kubectl(&["label", "namespace", "kustomize-strict", "pod-security.kubernetes.io/enforce=restricted"]);
+
+    let nginx = build(&corner, "nginx", &[]);
+    is_accepted(&corner, "kustomize-strict", &nginx);
+    let service = find(&nginx, "Service", "kairos-operator-nginx");
+    assert_eq!((&service["spec"]["type"], &service["spec"]["ports"][0]["port"]), (&json!("NodePort"), &json!(80)));
+    let deployment = find(&nginx, "Deployment", "nginx");
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    let policy = find(&nginx, "NetworkPolicy", "kairos-operator-nginx");
+    for (what, selector) in [
+        ("the Service", &service["spec"]["selector"]),
+        ("the Deployment", &deployment["spec"]["selector"]["matchLabels"]),
+        ("the policy", &policy["spec"]["podSelector"]["matchLabels"]),
+    ] {
+        assert_eq!(selector, labels, "{what} selects other pods");
+    }
+    let artifact_pods = json!([{
+        "namespaceSelector": {},
+        "podSelector": {"matchExpressions": [{"key": "build.kairos.io/artifact", "operator": "Exists"}]},
+    }]);
+    let ingress = policy["spec"]["ingress"].as_array().unwrap();
+    assert_eq!(*ingress, [json!({"ports": [{"port": "download"}]}), json!({"ports": [{"port": "upload"}], "from": artifact_pods})]);
+    let config = find(&nginx, "ConfigMap", "nginx-upload-config")["data"]["default.conf"].as_str().unwrap();
+    let (upload, download) = config.split_once("listen 8081").unwrap();
+    assert!(upload.contains("listen 8080") && upload.contains("dav_methods PUT") && !download.contains("dav"), "{config}");
+    find(&nginx, "Role", "artifactCopier");
+
+    let guarded = build(&corner, "nginx", &["nginx-htpasswd"]);
+    is_accepted(&corner, "kustomize-strict", &guarded);
+    let mounts = find(&guarded, "Deployment", "nginx")["spec"]["template"]["spec"]["containers"][0]["volumeMounts"].to_string();
+    assert!(mounts.contains("/etc/nginx/upload") && mounts.contains("/usr/share/nginx/html"), "{mounts}");
+    assert!(config.contains("include /etc/nginx/upload/*.conf;"), "{config}");
+
+    let registry = build(&corner, "registry", &["registry-noauth"]);
+    is_accepted(&corner, "kustomize-strict", &registry);
+    let port = |name| find(&registry, "Service", name)["spec"]["ports"][0]["port"].clone();
+    assert_eq!((port("registry"), port("registry-noauth")), (json!(5000), json!(5001)));
+    assert_eq!(find(&registry, "NetworkPolicy", "registry-noauth")["spec"]["ingress"][0]["from"], artifact_pods);
+    corner.kubectl(&["delete", "namespace", "kustomize-strict", "--wait=false"]);
+}
