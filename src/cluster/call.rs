@@ -174,7 +174,7 @@ impl Cluster {
         let (head, mut body) = answer.into_parts();
         self.clock.note(&head.headers);
         let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
-        // Frame by frame into one buffer: a page of nodes is 10 MB, and collecting it would hold it twice.
+        // Frame by frame into one buffer: a page of nodes is 5 MB, and collecting it would hold it twice.
         let mut bytes = Vec::with_capacity(usize::min(length, 16 << 20));
         while let Some(frame) = body.frame().await {
             match frame {

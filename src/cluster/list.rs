@@ -11,7 +11,7 @@ use super::call::CallError;
 use super::kinds::Kind;
 
 /// Objects per page.
-const PAGE: u32 = 500;
+const PAGE: u32 = 250;
 
 /// What to list.
 #[derive(Clone, Debug)]

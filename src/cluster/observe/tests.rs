@@ -189,8 +189,8 @@ async fn resources_are_looked_at_before_and_after_everything_else() {
     }
     let seen = log.all();
     assert!(seen[0].types.1.contains("as=PartialObjectMetadataList"));
-    assert_eq!(seen[at("GET /apis/batch/v1/jobs")].query, ["labelSelector=kairos.io/nodeop", "limit=500"]);
-    assert_eq!(seen[at("GET /apis/coordination.k8s.io/v1/leases")].query, ["fieldSelector=metadata.name=ce9721c3.kairos.io", "limit=500"]);
+    assert_eq!(seen[at("GET /apis/batch/v1/jobs")].query, ["labelSelector=kairos.io/nodeop", "limit=250"]);
+    assert_eq!(seen[at("GET /apis/coordination.k8s.io/v1/leases")].query, ["fieldSelector=metadata.name=ce9721c3.kairos.io", "limit=250"]);
     assert!(seen.iter().all(|seen| !seen.query.iter().any(|pair| pair.starts_with("resourceVersion"))));
     assert_eq!(snapshot.now.to_string(), "2026-11-21T05:08:10Z", "the apiserver's clock");
     assert!(snapshot.drains.is_empty() && !lines.iter().any(|line| line.contains("poddisruptionbudgets")));
