@@ -1,3 +1,3 @@
-module example.org/gotemplate/generate
+module rounds.test/gotemplate
 
 go 1.24
