@@ -38,7 +38,7 @@ reasons! {
     WaitingForSlot,
     /// Another, older operation holds the node or goes first.
     WaitingForOther,
-    /// The operation reboots nodes, and another control-plane node is away: one at a time is.
+    /// A control-plane node comes first: one that is away, where the operation reboots nodes; or one that is not labelled yet.
     WaitingForControlPlane,
     /// The node is not Ready; it is started when it is.
     NotReady,

@@ -120,17 +120,31 @@ fn pause(attempt: i64) -> SignedDuration {
 
 /// Whether a selector asks for what a probe would tell, while a node is still to be looked at.
 pub fn is_awaited(selector: Option<&NodeSelector>, snapshot: &Snapshot, settings: &Settings) -> bool {
+    awaited(selector, snapshot, settings, |_| true).is_some()
+}
+
+/// The first of some nodes that is still to be looked at, if a selector asks for what a probe would tell and may match it.
+pub fn awaited<'a>(
+    selector: Option<&NodeSelector>,
+    snapshot: &'a Snapshot,
+    settings: &Settings,
+    among: impl Fn(&Node) -> bool,
+) -> Option<&'a Node> {
     let told = |key: &String| release::LABELS.contains(&key.as_str());
-    let asks = |selector: &NodeSelector| {
+    let asks = |selector: &&NodeSelector| {
         selector.match_labels.keys().any(told) || selector.match_expressions.iter().any(|requirement| told(&requirement.key))
     };
-    if settings.labels_from().is_none() || !selector.is_some_and(asks) {
-        return false;
-    }
+    settings.labels_from()?;
+    let selector = selector.filter(asks)?;
+    // What is asked for besides is not a probe's to tell.
+    let may_match = |node: &Node| {
+        selector.match_labels.iter().all(|(key, value)| told(key) || node.labels.get(key) == Some(value))
+            && selector.match_expressions.iter().all(|requirement| told(&requirement.key) || requirement.matches(&node.labels))
+    };
     let probes = by_node(snapshot);
     let of = |node: &Node| probes.get(node.uid.as_str()).map_or(&[][..], Vec::as_slice);
     let awaited = |node: &Node| !node.is_opted_out() && stranger(node).is_none() && standing(node, of(node), snapshot.now).is_awaited();
-    snapshot.nodes.values().any(awaited)
+    snapshot.nodes.values().find(|node| among(node) && may_match(node) && awaited(node))
 }
 
 /// Who else has written that the node was probed: what they wrote is theirs, and nothing could be recorded.

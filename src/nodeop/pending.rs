@@ -9,6 +9,7 @@ use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::order::is_control_plane;
 use super::rebooting;
+use crate::labels::probed;
 use crate::mutant::Mutant;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -50,6 +51,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
     let mut full: Option<NodeReason> = None;
     let mut away = if op.spec.reboots() { control_plane_away(op, &in_flight) } else { None };
+    let unlabelled = if nodes.is_empty() { None } else { unlabelled_control_plane(op) };
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         if let Some(reason) = obstacle {
@@ -63,6 +65,11 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
                 NodeReason { reason: Reason::WaitingForSlot, message }
             });
             waiting.push((&node.name, reason.clone()));
+            continue;
+        }
+        if let Some(first) = unlabelled.filter(|_| !is_control_plane(node)) {
+            let message = format!("control-plane node {first} goes first if it is one of them: nobody has looked at it since it booted");
+            waiting.push((&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message }));
             continue;
         }
         if op.spec.reboots() && is_control_plane(node) {
@@ -84,6 +91,13 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
 fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>) -> Option<&'a str> {
     let mut nodes = op.snapshot.nodes.values().filter(|node| is_control_plane(node));
     nodes.find(|node| in_flight.contains(node.name.as_str()) || op.holds(node)).map(|node| node.name.as_str())
+}
+
+/// A control-plane node that may still be labelled as one of the operation's, and would then have to go before the others.
+fn unlabelled_control_plane<'a>(op: &Operation<'a>) -> Option<&'a str> {
+    let selector = op.spec.node_selector.as_ref();
+    let late = |node: &Node| is_control_plane(node) && !selector.is_none_or(|selector| selector.matches(&node.labels));
+    probed::awaited(selector, op.snapshot, op.settings, late).map(|node| node.name.as_str())
 }
 
 /// A new claim; it stands in the status before anything happens to the node.

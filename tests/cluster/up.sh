@@ -4,6 +4,7 @@
 # The servers go on after this script ends; down.sh DIR ends them.
 #
 # ROUNDS_PARENT_PID       a process at whose end the cluster ends too
+# ROUNDS_APISERVER_PORT   where the API server listens, if not on any free port
 # ROUNDS_APISERVER_FLAGS  more flags, for the API server
 # ROUNDS_KCM_FLAGS        more flags, for the controller manager
 # ROUNDS_TOKENS           a file with more users: TOKEN,NAME,UID,"GROUP"
@@ -73,6 +74,7 @@ up() {
 
     local etcd peer
     { read -r etcd && read -r peer && read -r api; } < <("$bin/prepare" "$dir" 3) || return
+    api=${ROUNDS_APISERVER_PORT:-$api}
 
     # Fresh secrets for what can do anything; fixed tokens for the users of tests,
     # who may do only what a test lets them.
@@ -97,7 +99,7 @@ up() {
         --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
         --initial-cluster "default=http://127.0.0.1:$peer"
     # The endpoint reconciler would refuse a loopback address for the Service
-    # "kubernetes", and nothing here runs in a pod.
+    # "kubernetes", and nobody here routes to its endpoints.
     # shellcheck disable=SC2086
     launch kube-apiserver "$bin/kube-apiserver" --etcd-servers "http://127.0.0.1:$etcd" \
         --bind-address 127.0.0.1 --secure-port "$api" --advertise-address 127.0.0.1 --endpoint-reconciler-type none \

@@ -46,7 +46,7 @@ fn every_example_operation_completes() {
             if is_upgrade { upgrades.push(name) } else { names.push(name) }
         }
     }
-    assert!(names.len() >= 7 && upgrades.len() == 2, "{names:?} {upgrades:?}");
+    assert!(names.len() >= 10 && upgrades.len() == 2, "{names:?} {upgrades:?}");
     // All of them take turns on the same few nodes, which reboot many times.
     let printed = kubelet::beside(&corner, || corner.rounds(&["run", "--until-settled", "--timeout", "360s"]));
     assert_eq!(printed.code, 0, "{printed:#?}");

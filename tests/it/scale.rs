@@ -1,5 +1,7 @@
 //! What only a real apiserver tells about large operations.
 
+use std::time::Duration;
+
 use rounds::cluster::Cluster;
 use rounds::cluster::apply::{Mode, apply};
 use rounds::cluster::connect::Connection;
@@ -8,13 +10,15 @@ use rounds::nodeop::pending::REBOOTING_WAVE;
 use rounds::outcome::Verdict;
 use rounds::plan::{Document, StatusWrite};
 use rounds::settings::Settings;
+use rounds::simulate::fleet::{Fleet, Size};
 use rounds::simulate::model::{Model, Spread};
 use rounds::simulate::rollout::{Limits, Rollout};
 use rounds::simulate::world::World;
+use rounds::snapshot::{Meta, Resource, Snapshot};
 use serde_json::{Value, json};
 
 use crate::fleet::{finish, fleet, round};
-use crate::harness::Corner;
+use crate::harness::{ControlPlane, Corner, Entry, wait_for};
 
 /// The status that a rollout over so many nodes has when it is largest.
 fn largest(nodes: usize, spec: &Value) -> Value {
@@ -93,4 +97,71 @@ fn a_wave_that_reboots_leaves_room_for_ten_thousand_nodes() {
     let more = shorter + 8192;
     assert!(whole + more < 1024 * 1024, "{whole} bytes before entries are compact");
     assert!(compact + others + more < 1024 * 1024, "{compact} bytes, and {others} of the others");
+}
+
+#[test]
+fn an_upgrade_takes_eight_writes_for_each_node_and_two_statuses_for_each_round() {
+    const NODES: usize = 200;
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let fleet = Fleet::of(Size { nodes: NODES, control_planes: 3, zones: 3 }, now);
+    let meta = Meta {
+        namespace: "default".into(),
+        name: "kairos".into(),
+        uid: "0c9e1f60-5a0e-4c58-a4ef-b3dd9f4e2c11".into(),
+        resource_version: "1".into(),
+        generation: 1,
+        ..Meta::default()
+    };
+    let spec = json!({"image": "quay.io/kairos/ubuntu:24.04-standard-amd64-generic-v3.6.0-k3sv1.33.4-k3s1", "concurrency": 50});
+    let upgrade = Resource { meta, spec: serde_json::from_value(spec).unwrap(), status: Default::default() };
+    // Without pods: evictions are the workload's.
+    let snapshot = Snapshot { now, nodes: fleet.nodes, upgrades: vec![upgrade], ..Snapshot::default() };
+    let world = World::new(snapshot, Vec::new(), Model::default(), 1);
+    let (rollout, _) = Rollout::new(world, Settings::default(), Limits::of(NODES), Vec::new()).run(|_| ());
+    let trace = rollout.trace();
+    assert!(trace.is_completed(), "{:#?}", trace.operations);
+    // Preflight pod, made and removed; lock; reboot pod; Job, made and let run; approval of the reboot; unlock. And the NodeOp.
+    let nodes = 8 * NODES + 1;
+    assert!(
+        (nodes + 1..=nodes + 2 * trace.rounds).contains(&trace.writes),
+        "{} writes for {NODES} nodes in {} rounds",
+        trace.writes,
+        trace.rounds
+    );
+}
+
+#[test]
+#[ignore = "nightly: minutes of both cores"]
+fn an_upgrade_of_a_thousand_nodes_keeps_its_books_as_an_operation_does() {
+    const NODES: usize = 1000;
+    let own = ControlPlane::own("many");
+    let corner = Corner::on(own.plane(), "many");
+    let nodes: Vec<Value> = (0..NODES).map(|at| corner.node(&format!("many-{at}"), at < 3)).collect();
+    corner.create(&json!({"apiVersion": "v1", "kind": "List", "items": nodes}));
+    let ready = "-o=jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";
+    wait_for("all nodes are Ready", Duration::from_secs(120), || {
+        corner.kubectl(&["get", "nodes", ready]).split_whitespace().filter(|status| *status == "True").count() == NODES
+    });
+    // What takes no reboot: no kubelet is there to play one.
+    corner.create(&corner.upgrade("up", json!({"upgradeActive": false, "upgradeRecovery": true})));
+    let printed = corner.rounds(&["run", "--until-settled", "--timeout", "400s"]);
+    assert_eq!(printed.code, 0, "{}", &printed.err[printed.err.len().saturating_sub(2000)..]);
+    assert_eq!(corner.upgrade_status("up")["progress"], format!("{NODES}/{NODES}"));
+
+    let all = corner.audit();
+    let rounds = all.iter().filter(|entry| entry.verb == "list" && entry.resource == "nodeopupgrades").count();
+    let writes = all.iter().filter(|entry| entry.is_write()).count();
+    assert!(writes <= 5 * NODES + 4 * rounds, "{writes} writes in {rounds} rounds");
+    let statuses = |of: &str| all.iter().filter(|entry: &&Entry| entry.is_write() && entry.resource == of).count();
+    for of in ["nodeops/status", "nodeopupgrades/status"] {
+        assert!(statuses(of) <= rounds, "{} {of} in {rounds} rounds", statuses(of));
+    }
+    for kind in ["nodeops.operator.kairos.io", "nodeopupgrades.operator.kairos.io"] {
+        let stored = corner.kubectl(&["-n", &corner.name, "get", kind, "up", "-o", "json", "--show-managed-fields"]);
+        let stored = serde_json::from_str::<Value>(&stored).unwrap().to_string().len();
+        assert!(stored < 1024 * 1024 / 2, "{kind}: {stored} bytes");
+    }
+    let before = corner.writes().len();
+    corner.round();
+    assert_eq!(corner.writes().len(), before, "an idle round writes nothing");
 }

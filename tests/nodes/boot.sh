@@ -31,7 +31,7 @@ umount -l .
 cd /
 mount --make-rshared /
 
-# A boot id of its own; and files in place of what a kubelet would set for the whole machine.
+# A boot id of its own; and files in place of what a kubelet, or a test, would set for the whole machine.
 mkdir -p /run/kernel /run/udev /run/rounds-test
 mount --bind "$own/boot_id" /proc/sys/kernel/random/boot_id
 while read -r setting value; do
@@ -44,5 +44,6 @@ kernel/panic 10
 kernel/panic_on_oops 1
 kernel/keys/root_maxkeys 1000000
 kernel/keys/root_maxbytes 25000000
+fs/inotify/max_user_instances 128
 S
 exec "$here/init.sh" "$@"

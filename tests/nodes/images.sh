@@ -85,11 +85,14 @@ kairos() { # VERSION REGISTRY/REPOSITORY:TAG
     fi
     push "kairos-$1" "$2" "$path,\"Cmd\":[\"sh\"]"
 }
-for version in v3.4.2 v3.6.0; do
-    for registry in "$public" "$private"; do
-        kairos "$version" "$registry/kairos/opensuse:leap-15.6-standard-amd64-generic-$version-k3sv1.30.11-k3s1"
-    done
-done
+tag() { echo "kairos/opensuse:leap-15.6-standard-amd64-generic-$1-k3sv1.30.11-k3s1"; } # VERSION
+for version in v3.4.2 v3.5.0 v3.6.0; do kairos "$version" "$public/$(tag "$version")"; done
+kairos v3.4.2 "$private/$(tag v3.4.2)"
+# One whose agent fails on a node, and another one of the same version.
+kairos v3.6.1 "$public/$(tag v3.6.1)-2"
+cp -r kairos-v3.6.1 kairos-broken
+echo worker-1 >kairos-broken/etc/breaks-on
+push kairos-broken "$public/$(tag v3.6.1)" "$path,\"Cmd\":[\"sh\"]"
 # For examples/nodeop-private-image.yaml.
 cp -r busybox node-check
 install "$here/images/node-check" node-check/node-check

@@ -14,6 +14,7 @@ echo "$name" >/etc/hostname
 [[ -e /etc/kairos-release ]] || printf '%s\n' 'KAIROS_VERSION="v3.4.1"' 'KAIROS_FLAVOR="opensuse"' \
     'KAIROS_SOFTWARE_VERSION="v1.30.11+k3s1"' 'KAIROS_SOFTWARE_VERSION_PREFIX="k3s"' >/etc/kairos-release
 [[ ! -e /oem/next-kairos-release ]] || mv /oem/next-kairos-release /etc/kairos-release
+install -D "$here/images/kairos-agent" /usr/bin/kairos-agent
 # The node's way to reboot: /run/systemd/system is not there. It refuses where it
 # would be more than the node that goes down, and leaves word.
 cat >/usr/sbin/reboot.new <<S
@@ -87,7 +88,7 @@ state = "/run/containerd"
     config_path = "$own/certs.d"
 C
 cat >"$own/cni/10.conflist" <<C
-{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "pods$index", "isGateway": true,
+{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "pods$index", "isDefaultGateway": true,
  "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": "10.244.$index.0/24"}]]}}]}
 C
 cat >"$own/kubelet.yaml" <<C

@@ -10,10 +10,13 @@ mod scenario;
 mod world;
 
 mod guards;
+mod installed;
 mod labels;
 mod mishaps;
 mod operations;
 mod rolling;
 mod runners;
 mod seeds;
+mod seen;
+mod shipped;
 mod upgrades;

@@ -44,7 +44,7 @@ fn a_node_that_dies_under_the_command_runs_it_again() {
 fn a_node_that_dies_in_its_drain_is_drained_and_operated_once() {
     let scenario = Scenario::on_one("dies-draining");
     let node = scenario.node();
-    scenario.deployment("slow", 1, 600);
+    scenario.deployment("slow", 1, &json!({"terminationGracePeriodSeconds": 600}));
     rebooting(&scenario, json!({"graceSeconds": 0, "readySeconds": 0}));
     let _runner = scenario.runner();
     wait_for("the pod is leaving", LONG, || scenario.pods("app").iter().any(|pod| pod["metadata"]["deletionTimestamp"].is_string()));

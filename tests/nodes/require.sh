@@ -5,7 +5,7 @@ set -euo pipefail
 
 # The program, and the package that has it.
 programs="containerd=containerd ctr=containerd runc=runc /usr/lib/cni/bridge=containernetworking-plugins
-busybox=busybox-static curl=curl ip=iproute2 tar=tar"
+busybox=busybox-static curl=curl ip=iproute2 tar=tar sysctl=procps"
 missing=()
 for pair in $programs; do
     command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")

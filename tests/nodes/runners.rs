@@ -9,7 +9,7 @@ use crate::wait::wait_for;
 fn runners_that_are_killed_on_the_way_repeat_nothing() {
     let scenario = Scenario::on_one("killed");
     let node = scenario.node();
-    scenario.deployment("slow", 1, 8);
+    scenario.deployment("slow", 1, &json!({"terminationGracePeriodSeconds": 8}));
     let command = "echo ran >>$HOST_DIR/var/log/killed; sleep 5";
     scenario.nodeop(
         "op",

@@ -105,21 +105,55 @@ impl Scenario {
         self.world.feed(&["create", "-f", "-"], &object.to_string());
     }
 
-    /// A Deployment of pods that run on the scenario's nodes until somebody ends them.
-    pub fn deployment(&self, name: &str, replicas: usize, grace_seconds: u64) {
-        let pod = json!({
-            "nodeSelector": {"scenario": self.name},
-            "terminationGracePeriodSeconds": grace_seconds,
-            "containers": [{"name": "app", "image": "busybox:1.37", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"]}],
-        });
+    /// A Deployment of pods that run on the scenario's nodes until somebody ends them; `pod` is merged over a pod's spec.
+    pub fn deployment(&self, name: &str, replicas: usize, pod: &Value) {
+        let mut whole = json!({"nodeSelector": {"scenario": self.name}, "terminationGracePeriodSeconds": 1, "containers": [sleeping()]});
+        merge(&mut whole, pod);
         self.create(&json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
             "spec": {
                 "replicas": replicas, "selector": {"matchLabels": {"app": name}},
-                "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+                "template": {"metadata": {"labels": {"app": name}}, "spec": whole},
             },
         }));
-        wait_for("the pods are Ready", LONG, || self.pods("app").iter().filter(|pod| is_ready(pod)).count() == replicas);
+        let label = format!("app={name}");
+        wait_for("the pods are Ready", LONG, || self.pods(&label).iter().filter(|pod| is_ready(pod)).count() == replicas);
+    }
+
+    /// A Deployment of which so many pods must be there at any time.
+    pub fn protected(&self, name: &str, replicas: usize, available: usize) {
+        self.deployment(name, replicas, &json!({}));
+        self.create(&json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name},
+            "spec": {"minAvailable": available, "selector": {"matchLabels": {"app": name}}},
+        }));
+    }
+
+    /// A pod on a node that nobody would make again.
+    pub fn bare_pod(&self, name: &str, node: &str) {
+        let spec = json!({"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [sleeping()]});
+        self.create(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec}));
+        let label = format!("app={name}");
+        wait_for("the pod is Ready", LONG, || self.pods(&label).iter().any(is_ready));
+    }
+
+    /// The nodes run this version of Kairos from now on, whatever earlier tests have put on them.
+    pub fn set_version(&self, version: &str) {
+        self.nodes.iter().for_each(|node| self.world.set_version(node, version));
+    }
+
+    /// A node leaves the cluster: it is down, and not known any more.
+    pub fn take_away(&self, node: &str) {
+        self.world.hold(node);
+        self.world.pull_the_plug(node);
+        self.world.kubectl(&["delete", "node", node]);
+    }
+
+    /// A node that was taken away comes back, and registers anew.
+    pub fn bring_back(&self, node: &str) {
+        self.world.release(node);
+        self.wait_ready(node);
+        self.world.restore_labels(node, &self.name);
     }
 
     /// The pods of the namespace that have a label.
@@ -135,6 +169,11 @@ impl Scenario {
     /// The status of a NodeOp.
     pub fn status(&self, nodeop: &str) -> Value {
         self.world.get(&["-n", &self.name, "nodeops.operator.kairos.io", nodeop])["status"].clone()
+    }
+
+    /// The status of a NodeOpUpgrade.
+    pub fn upgrade_status(&self, upgrade: &str) -> Value {
+        self.world.get(&["-n", &self.name, "nodeopupgrades.operator.kairos.io", upgrade])["status"].clone()
     }
 
     /// Waits until a NodeOp tells this of a node.
@@ -169,8 +208,14 @@ impl Scenario {
 
     /// Rounds until everything is settled; returns the exit code.
     pub fn settle(&self) -> i32 {
+        self.settle_with(&[])
+    }
+
+    /// The same with more flags.
+    pub fn settle_with(&self, flags: &[&str]) -> i32 {
         let args = ["run", "--until-settled", "--timeout", "240s", "--namespace", &self.name];
         let mut command = self.world.command(env!("CARGO_BIN_EXE_rounds"), &args);
+        command.args(flags);
         command.env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());
         command.stderr(File::options().create(true).append(true).open(self.world.log(&self.name)).expect("the runner's log"));
         command.status().expect("the runner starts").code().unwrap_or(-1)
@@ -235,12 +280,13 @@ impl Drop for Scenario {
         self.world.try_kubectl(&["delete", "namespace", &self.name, "--wait=false"], None);
         for node in self.nodes.drain(..) {
             self.world.release(node);
-            if std::thread::panicking() && self.world.get(&["node", node]).is_null() {
+            if std::thread::panicking() && self.world.is_up(node) && self.world.get(&["node", node]).is_null() {
                 self.world.pull_the_plug(node);
             }
             self.world.try_kubectl(&["label", "node", node, "scenario-", "kairos.io/managed-"], None);
-            // What a test that failed may have left.
-            self.world.try_kubectl(&["annotate", "node", node, "operator.kairos.io/operation-", "operator.kairos.io/cordoned-by-"], None);
+            // Without its label it counts as not looked at; and what a test that failed may have left.
+            let marks = ["operator.kairos.io/probed-boot-", "operator.kairos.io/operation-", "operator.kairos.io/cordoned-by-"];
+            self.world.try_kubectl(&[&["annotate", "node", node], &marks[..]].concat(), None);
             self.world.try_kubectl(&["uncordon", node], None);
             locked(&FREE).push(node);
         }
@@ -286,6 +332,11 @@ fn take(count: usize) -> Vec<&'static str> {
 /// A test that failed must not fail the others.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A container that does nothing until somebody ends it.
+fn sleeping() -> Value {
+    json!({"name": "app", "image": "busybox:1.37", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"]})
 }
 
 fn merge(into: &mut Value, from: &Value) {

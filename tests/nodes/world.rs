@@ -60,8 +60,7 @@ impl World {
         let world = std::fs::read_link(format!("/proc/{}/ns/pid", self.init)).expect("the world's pid namespace");
         let mut own = String::new();
         wait_for(&format!("{node} is up"), Duration::from_secs(60), || {
-            let plug = std::fs::read_to_string(self.of_node(node, "plug")).unwrap_or_default();
-            own = text(&self.inside(&["readlink", &format!("/proc/{}/ns/pid", plug.trim())]));
+            own = text(&self.inside(&["readlink", &format!("/proc/{}/ns/pid", self.plug(node))]));
             own.starts_with("pid:")
         });
         let others = [machine.to_string_lossy(), world.to_string_lossy(), FIRST_NAMESPACE.into()];
@@ -149,9 +148,30 @@ impl World {
 
     /// A file in the node's memory: below /run or /tmp.
     pub fn volatile(&self, node: &str, path: &str) -> Option<String> {
-        let plug = std::fs::read_to_string(self.of_node(node, "plug")).ok()?;
-        let text = text(&self.inside(&["cat", &format!("/proc/{}/root{path}", plug.trim())]));
+        let text = text(&self.inside(&["cat", &self.within(node, path)]));
         (!text.is_empty()).then_some(text)
+    }
+
+    /// A path in the tree of a node that is up, as the world's processes see it.
+    fn within(&self, node: &str, path: &str) -> String {
+        format!("/proc/{}/root{path}", self.plug(node))
+    }
+
+    /// The first process of a node; nothing if it is down.
+    fn plug(&self, node: &str) -> String {
+        std::fs::read_to_string(self.of_node(node, "plug")).unwrap_or_default().trim().to_string()
+    }
+
+    /// Whether a node has a first process.
+    pub fn is_up(&self, node: &str) -> bool {
+        !self.plug(node).is_empty()
+    }
+
+    /// Puts a version of Kairos into a node's release file, as if it had been installed with it.
+    pub fn set_version(&self, node: &str, version: &str) {
+        let edit = format!("s/^KAIROS_VERSION=.*/KAIROS_VERSION=\"{version}\"/");
+        let output = self.inside(&["sed", "-i", &edit, &self.within(node, "/etc/kairos-release")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// The boot that a node is in, or was in last.
@@ -186,8 +206,7 @@ impl World {
     /// The node is gone at once, with all its processes and what was in its memory; it boots again unless it is held.
     pub fn pull_the_plug(&self, node: &str) {
         let before = self.ends(node).len();
-        let plug = std::fs::read_to_string(self.of_node(node, "plug")).expect("a running node");
-        self.inside(&["kill", "-KILL", plug.trim()]);
+        self.inside(&["kill", "-KILL", &self.plug(node)]);
         wait_for("the node is down", Duration::from_secs(30), || self.ends(node).len() > before);
     }
 

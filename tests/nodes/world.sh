@@ -12,6 +12,10 @@ cd "$dir"
 ip link set lo up
 ip link add nodes type bridge
 ip link set nodes up
+# The address of the Service "kubernetes", as pods are told it: what kube-proxy
+# would lead to the API server is an address of the world's own, and the server
+# listens on the Service's port.
+ip address add 10.96.0.1/32 dev lo
 
 registry() { # NAME PORT AUTH: the real one, with its storage in DIR
     mkdir -p "registry/$1"
@@ -42,7 +46,7 @@ for node in "${nodes[@]}"; do
     mkdir -p "nodes/$node"
     echo "$token" >"nodes/$node/token"
 done
-ROUNDS_TOKENS=$dir/node-tokens.csv \
+ROUNDS_TOKENS=$dir/node-tokens.csv ROUNDS_APISERVER_PORT=443 ROUNDS_APISERVER_FLAGS="--bind-address 0.0.0.0" \
     ROUNDS_KCM_FLAGS="--node-monitor-grace-period 30s --node-startup-grace-period 60s" \
     "$here/../cluster/up.sh" "$dir/control-plane"
 wait "$images"
