@@ -45,7 +45,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
             plan.decisions.push(nodeop::decide::untouched(&resource.meta, Reason::Moved, message));
             continue;
         }
-        let terms = bond::terms(snapshot, resource);
+        let terms = bond::terms(snapshot, settings, resource);
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, terms, &mut others, &mut allowance));
     }
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));

@@ -9,6 +9,8 @@ use super::decide::is_idle;
 use crate::nodeop::terms::Terms;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
+use crate::rollout::window::{self, WindowState};
+use crate::settings::Settings;
 use crate::snapshot::{Meta, Snapshot};
 
 /// The upgrade that has made a NodeOp, if one has and is there.
@@ -18,7 +20,7 @@ pub fn upgrade_of<'a>(snapshot: &'a Snapshot, child: &Meta) -> Option<&'a Upgrad
 }
 
 /// On what terms a NodeOp goes on.
-pub fn terms<'a>(snapshot: &'a Snapshot, child: &Child) -> Terms<'a> {
+pub fn terms<'a>(snapshot: &'a Snapshot, settings: &Settings, child: &Child) -> Terms<'a> {
     let Some(owner) = child.meta.owner.as_ref().filter(|owner| owner.kind == KIND) else { return Terms::default() };
     let closed = |message: &str| {
         let message = format!("NodeOpUpgrade {}, which has made it, {message}: nothing new is started", owner.name);
@@ -26,20 +28,23 @@ pub fn terms<'a>(snapshot: &'a Snapshot, child: &Child) -> Terms<'a> {
     };
     match upgrade_of(snapshot, &child.meta) {
         Some(upgrade) if upgrade.meta.deleting => closed("is being deleted"),
-        Some(upgrade) => Terms { left: left(snapshot, upgrade), ..Terms::default() },
+        Some(upgrade) => Terms { left: left(snapshot, settings, upgrade), ..Terms::default() },
         // It is there, but cannot be read: what it has made is what it wanted when it could.
         None if snapshot.unreadable.iter().any(|one| one.what.uid == owner.uid) => Terms::default(),
         None => closed("is gone"),
     }
 }
 
-/// The nodes that a later upgrade takes.
-fn left<'a>(snapshot: &'a Snapshot, upgrade: &Upgrade) -> BTreeMap<&'a str, NodeReason> {
+/// The nodes that a later upgrade takes. One that has taken none yet, and may not for now, takes nothing from an older one;
+/// what one that was stopped midway has upgraded would be set back by that.
+fn left<'a>(snapshot: &'a Snapshot, settings: &Settings, upgrade: &Upgrade) -> BTreeMap<&'a str, NodeReason> {
     let covers = |other: &&Upgrade| {
         (other.spec.upgrades_active() || !upgrade.spec.upgrades_active())
             && (other.spec.upgrades_recovery() || !upgrade.spec.upgrades_recovery())
     };
-    let later = |other: &&Upgrade| other.meta.order() > upgrade.meta.order() && !is_idle(snapshot, other);
+    let later = |other: &&Upgrade| {
+        other.meta.order() > upgrade.meta.order() && !is_idle(snapshot, other) && (has_begun(other) || may_begin(snapshot, settings, other))
+    };
     let mut later: Vec<&Upgrade> = snapshot.upgrades.iter().filter(covers).filter(later).collect();
     // Of several, the last one is named.
     later.sort_by_key(|other| other.meta.order());
@@ -52,4 +57,16 @@ fn left<'a>(snapshot: &'a Snapshot, upgrade: &Upgrade) -> BTreeMap<&'a str, Node
         left.extend(nodes.map(|node| (node.name.as_str(), why.clone())));
     }
     left
+}
+
+fn has_begun(upgrade: &Upgrade) -> bool {
+    !upgrade.status.node_statuses.is_empty()
+}
+
+/// Whether an upgrade may take nodes now: it is not suspended, one of its windows is open, and this runner acts on it. Who may
+/// only write where nobody acts must not bring other people's upgrades to their end.
+fn may_begin(snapshot: &Snapshot, settings: &Settings, upgrade: &Upgrade) -> bool {
+    let rollout = upgrade.spec.rollout.clone().unwrap_or_default();
+    let is_open = matches!(window::state(&rollout.windows, snapshot.now), Ok(WindowState::Open(_)));
+    settings.acts_on(&upgrade.meta.namespace) && is_open && !rollout.suspend.unwrap_or(false)
 }
