@@ -74,6 +74,8 @@ pub const CONTAINER_PROBE: &str = "probe";
 pub const PROGRAM: &str = "/rounds";
 /// Volume with the host's /etc, for probes.
 pub const VOLUME_HOST_ETC: &str = "host-etc";
+/// Volume with the host's /usr/lib.
+pub const VOLUME_HOST_LIB: &str = "host-lib";
 /// Volume with the host's root.
 pub const VOLUME_HOST_ROOT: &str = "host-root";
 

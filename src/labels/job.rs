@@ -1,4 +1,4 @@
-//! The probe Job: unprivileged, without a token, with the host's /etc to read and nothing else of it.
+//! The probe Job: unprivileged, without a token, with the host's /etc and /usr/lib to read and nothing else of it.
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,8 @@ pub const DEADLINE_SECONDS: i64 = 120;
 pub const TTL_SECONDS: i64 = 7200;
 /// The host's /etc in the container.
 const ETC: &str = "/host/etc";
+/// The host's /usr/lib: /etc/os-release is a link to ../usr/lib/os-release nearly everywhere.
+const LIB: &str = "/host/usr/lib";
 
 /// The Job that looks at a node in its present boot.
 pub fn job(node: &Node, attempt: i64, namespace: &str, settings: &Settings) -> Value {
@@ -64,9 +66,16 @@ fn pod(node: &Node, settings: &Settings) -> Value {
                 "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
             },
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "volumeMounts": [{"name": names::VOLUME_HOST_ETC, "mountPath": ETC, "readOnly": true}],
+            // What is mounted below is read-only as well, where the runtime can do that.
+            "volumeMounts": [
+                {"name": names::VOLUME_HOST_ETC, "mountPath": ETC, "readOnly": true, "recursiveReadOnly": "IfPossible"},
+                {"name": names::VOLUME_HOST_LIB, "mountPath": LIB, "readOnly": true, "recursiveReadOnly": "IfPossible"},
+            ],
         }],
-        "volumes": [{"name": names::VOLUME_HOST_ETC, "hostPath": {"path": "/etc", "type": "Directory"}}],
+        "volumes": [
+            {"name": names::VOLUME_HOST_ETC, "hostPath": {"path": "/etc", "type": "Directory"}},
+            {"name": names::VOLUME_HOST_LIB, "hostPath": {"path": "/usr/lib", "type": "Directory"}},
+        ],
     });
     if !settings.runner_pull_secrets.is_empty() {
         spec["imagePullSecrets"] = settings.runner_pull_secrets.iter().map(|name| json!({"name": name})).collect();
@@ -79,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_probe_reads_one_folder_of_one_host_and_may_do_nothing_else() {
+    fn a_probe_reads_two_folders_of_one_host_and_may_do_nothing_else() {
         let node = Node { name: "n".repeat(100), uid: "u".into(), boot_id: "b1".into(), ..Node::default() };
         let settings = Settings { runner_image: "rounds:1".into(), runner_pull_secrets: vec!["r".into()], ..Settings::default() };
         let job = job(&node, 2, "rounds-system", &settings);
@@ -93,9 +102,11 @@ mod tests {
         assert_eq!((&pod["automountServiceAccountToken"], &pod["nodeName"]), (&json!(false), &json!(node.name)));
         assert!(pod["hostPID"].is_null() && pod["hostNetwork"].is_null() && pod["serviceAccountName"].is_null());
         assert_eq!(pod["imagePullSecrets"], json!([{"name": "r"}]));
-        assert_eq!(pod["volumes"], json!([{"name": "host-etc", "hostPath": {"path": "/etc", "type": "Directory"}}]));
+        let paths: Vec<&Value> = pod["volumes"].as_array().unwrap().iter().map(|volume| &volume["hostPath"]["path"]).collect();
+        assert_eq!(paths, ["/etc", "/usr/lib"]);
         let container = &pod["containers"][0];
-        assert_eq!(container["volumeMounts"], json!([{"name": "host-etc", "mountPath": "/host/etc", "readOnly": true}]));
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        assert!(mounts.len() == 2 && mounts.iter().all(|mount| mount["readOnly"] == true && mount["recursiveReadOnly"] == "IfPossible"));
         assert_eq!((&pod["securityContext"]["runAsNonRoot"], &container["securityContext"]["privileged"]), (&json!(true), &Value::Null));
         assert_eq!(job["spec"]["backoffLimit"], 0);
     }

@@ -1,5 +1,5 @@
 //! Looks at the host that it runs on, and tells what it is by its termination message: unprivileged, with nothing of the
-//! host but its /etc.
+//! host but its /etc and /usr/lib.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -105,7 +105,11 @@ impl Claim<'_> {
                 "command": preflight.command,
                 "terminationMessagePolicy": "File",
                 "env": [{"name": "HOST_DIR", "value": self.spec.host_mount_path()}],
-                "volumeMounts": [{"name": names::VOLUME_HOST_ROOT, "mountPath": self.spec.host_mount_path(), "readOnly": true}],
+                // What is mounted below the root is read-only as well, where the runtime can do that.
+                "volumeMounts": [{
+                    "name": names::VOLUME_HOST_ROOT, "mountPath": self.spec.host_mount_path(),
+                    "readOnly": true, "recursiveReadOnly": "IfPossible",
+                }],
             }]),
         );
         spec["activeDeadlineSeconds"] = json!(preflight.active_deadline_seconds.unwrap_or(120));
@@ -267,7 +271,8 @@ mod tests {
         assert_eq!(pod["spec"]["automountServiceAccountToken"], false);
         let container = &pod["spec"]["containers"][0];
         assert_eq!((&container["name"], &container["image"]), (&json!("preflight"), &json!("tool:2")));
-        assert_eq!(container["volumeMounts"], json!([{"name": "host-root", "mountPath": "/mnt", "readOnly": true}]));
+        let mount = json!({"name": "host-root", "mountPath": "/mnt", "readOnly": true, "recursiveReadOnly": "IfPossible"});
+        assert_eq!(container["volumeMounts"], json!([mount]));
         assert!(container.get("securityContext").is_none());
     }
 
