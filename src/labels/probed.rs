@@ -46,6 +46,11 @@ impl Standing<'_> {
     }
 }
 
+/// Whether a probe is one of a node's.
+pub fn is_of(probe: &Probe, node: &Node) -> bool {
+    probe.job.owner.as_ref().is_some_and(|owner| owner.kind == "Node" && owner.uid == node.uid)
+}
+
 /// The probes by the uid of their node.
 pub fn by_node(snapshot: &Snapshot) -> BTreeMap<&str, Vec<&Probe>> {
     let mut probes: BTreeMap<&str, Vec<&Probe>> = BTreeMap::new();

@@ -4,9 +4,10 @@
 //! somebody has looked at it in its new boot; until then they speak of the last one.
 
 use super::place::Place;
+use crate::labels::probed::{self, Standing};
 use crate::names;
 use crate::reason::Reason;
-use crate::snapshot::views::Node;
+use crate::snapshot::views::{Mark, Node, Probe};
 
 /// Longest version that is taken for one.
 const LONGEST: usize = 128;
@@ -56,8 +57,14 @@ pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
         return Look::Good(None);
     }
     let unchecked = |why: &str| Look::Good(Some(format!("its version was not checked: {why}")));
-    let seen = node.is_probed();
-    if let Some((key, manager)) = seen.then(|| stranger(node)).flatten() {
+    if !node.is_probed() {
+        let late = place.op.seconds_since(place.entry.step_since.as_ref()) > reboot.timeout();
+        return match late.then(|| "nobody has looked at the node since it rebooted".to_string()).or_else(|| unseen(place, node)) {
+            Some(why) => unchecked(&why),
+            None => Look::Awaited,
+        };
+    }
+    if let Some((key, manager)) = stranger(node) {
         // The last boot's, most likely: the look at this one could not write over it.
         return unchecked(&format!(
             "{key} on the node is {manager}'s; take it off once (kubectl label or annotate node {} {key}-)",
@@ -66,36 +73,54 @@ pub fn look(place: &Place<'_, '_>, node: &Node) -> Look {
     }
     let runs = node.version();
     let state = node.labels.get(names::LABEL_BOOT_STATE).map_or("", String::as_str);
-    if seen && matches!(state, "passive" | "recovery") {
+    if matches!(state, "passive" | "recovery") {
         let version = runs.map(|version| format!(", with version {version}")).unwrap_or_default();
         return Look::Bad(Reason::FallbackBoot, format!("the node has come up in its {state} system instead of the active one{version}"));
     }
     let Some(expected) = &place.entry.expected_version else { return unchecked("the command has not told which it installed") };
     match runs {
-        _ if !seen && place.op.seconds_since(place.entry.step_since.as_ref()) > reboot.timeout() => {
-            unchecked("nobody has looked at the node since it rebooted")
-        }
-        _ if !seen => Look::Awaited,
         None => unchecked("the node tells none"),
         Some(runs) if is_same(&runs, expected) => Look::Good(None),
         Some(runs) => Look::Bad(Reason::WrongVersion, format!("the node runs version {runs} after the reboot, and not {expected}")),
     }
 }
 
+/// Why nobody is going to look at a node in its present boot, as far as that is known.
+fn unseen(place: &Place<'_, '_>, node: &Node) -> Option<String> {
+    if node.is_opted_out() {
+        return Some(format!("{}: \"false\" keeps everybody from looking at the node", names::LABEL_MANAGED));
+    }
+    if place.op.settings.labels_from().is_none() {
+        // Another runner may look at nodes; where one has, this one is waited for.
+        return node
+            .probed_boot
+            .is_none()
+            .then(|| "this runner looks at no nodes (--probes, --probe-namespace), and no other one has".into());
+    }
+    let probes: Vec<&Probe> = place.op.snapshot.probes.iter().filter(|probe| probed::is_of(probe, node)).collect();
+    match probed::standing(node, &probes, place.op.now()) {
+        Standing::Failed(_, why, _) => Some(format!("the look at the node failed: {why}")),
+        _ => None,
+    }
+}
+
+/// What tells the version of a node, and from which of its systems it runs.
+pub const KEYS: [&str; 4] =
+    [names::ANNOTATION_VERSION, names::LABEL_SOFTWARE_PREFIX, names::LABEL_SOFTWARE_VERSION, names::LABEL_BOOT_STATE];
+
+/// Whether somebody else alone says so.
+pub fn is_foreign(mark: &Mark) -> bool {
+    !mark.is_ours() && mark.stranger().is_some()
+}
+
 /// What tells the version and stands on a node by somebody else's hand, and whose: the existing labeler leaves its values.
 fn stranger(node: &Node) -> Option<(&'static str, &str)> {
-    const KEYS: [&str; 4] =
-        [names::ANNOTATION_VERSION, names::LABEL_SOFTWARE_PREFIX, names::LABEL_SOFTWARE_VERSION, names::LABEL_BOOT_STATE];
-    KEYS.into_iter().find_map(|key| {
-        let mark = node.marks.get(key).filter(|mark| !mark.is_ours())?;
-        Some((key, mark.stranger()?))
-    })
+    KEYS.into_iter().find_map(|key| Some((key, node.marks.get(key).filter(|mark| is_foreign(mark))?.stranger()?)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::views::Mark;
 
     #[test]
     fn a_termination_message_tells_a_version_or_nothing() {

@@ -10,6 +10,7 @@ use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, 
 use super::wire;
 use crate::labels::release;
 use crate::names;
+use crate::nodeop::version;
 use crate::selector::NodeSelector;
 
 /// Annotations under these prefixes are ours.
@@ -67,13 +68,22 @@ pub(crate) fn node(raw: wire::Node) -> Node {
     };
     // Whose labels they are matters only where a probe is about to say something else; of a large fleet that is hardly a node.
     if !node.is_probed() || node.is_opted_out() {
-        node.marks = marks(&node.labels, annotations, &managed);
+        node.marks = marks(&node.labels, annotations, &managed, |_| true);
+    } else if !managed.is_empty() {
+        // Where one has spoken, only a version matters that is not of its telling.
+        node.marks = marks(&node.labels, annotations, &managed, |key| version::KEYS.contains(&key));
+        node.marks.retain(|_, mark| version::is_foreign(mark));
     }
     node
 }
 
 /// What stands on a Node under the keys that a probe reports, and who owns it.
-fn marks(labels: &BTreeMap<String, String>, annotations: wire::NodeAnnotations, managed: &[wire::Managed]) -> BTreeMap<String, Mark> {
+fn marks(
+    labels: &BTreeMap<String, String>,
+    annotations: wire::NodeAnnotations,
+    managed: &[wire::Managed],
+    wanted: impl Fn(&str) -> bool,
+) -> BTreeMap<String, Mark> {
     let owners = |owns: &dyn Fn(&wire::ManagedMetadata) -> bool| {
         let mut owners: Vec<String> =
             managed.iter().filter(|entry| owns(&entry.fields.metadata)).map(|entry| entry.manager.clone()).collect();
@@ -83,7 +93,7 @@ fn marks(labels: &BTreeMap<String, String>, annotations: wire::NodeAnnotations, 
         if managed.is_empty() { vec!["before-first-apply".to_string()] } else { owners }
     };
     let mark = |key: &str, value: &str, managers| (key.to_string(), Mark { value: value.to_string(), managers });
-    let labels = release::LABELS.iter().filter_map(|key| Some((*key, labels.get(*key)?)));
+    let labels = release::LABELS.iter().filter(|key| wanted(key)).filter_map(|key| Some((*key, labels.get(*key)?)));
     let labels = labels.map(|(key, value)| mark(key, value, owners(&|metadata| metadata.labels.has(key))));
     let annotations = [
         (names::ANNOTATION_PROBED_BOOT, annotations.probed_boot),
@@ -94,7 +104,7 @@ fn marks(labels: &BTreeMap<String, String>, annotations: wire::NodeAnnotations, 
         ("kairos.io/bug-report-url", annotations.bug_report_url),
         ("kairos.io/home-url", annotations.home_url),
     ];
-    let annotations = annotations.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let annotations = annotations.into_iter().filter(|(key, _)| wanted(key)).filter_map(|(key, value)| Some((key, value?)));
     let annotations = annotations.map(|(key, value)| mark(key, &value, owners(&|metadata| metadata.annotations.has(key))));
     labels.chain(annotations).collect()
 }

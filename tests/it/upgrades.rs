@@ -29,6 +29,13 @@ fn settle(corner: &Corner) {
     assert_eq!(printed.code, 0, "{printed:#?}");
 }
 
+/// Nodes that somebody has looked at since they booted, and will again.
+fn nodes(corner: &Corner, count: usize, control_planes: usize) -> Vec<String> {
+    let nodes = corner.nodes(count, control_planes);
+    nodes.iter().for_each(|node| kubelet::look_at(corner, node, "v3.5.0-k3sv1.32.1-k3s1", "active"));
+    nodes
+}
+
 fn nodeop(corner: &Corner, name: &str) -> Value {
     corner.get("nodeops.operator.kairos.io", name)
 }
@@ -40,7 +47,7 @@ fn nodes_of(status: &Value) -> Vec<(String, Value)> {
 #[test]
 fn the_documented_upgrade_goes_over_the_whole_cluster_masters_first() {
     let corner = Corner::new("canary");
-    let nodes = corner.nodes(4, 2);
+    let nodes = nodes(&corner, 4, 2);
     corner.create(&documented(&corner));
     let printed = kubelet::beside(&corner, || corner.settle());
     assert_eq!(printed.code, 0, "{printed:#?}");
@@ -82,7 +89,7 @@ fn the_documented_upgrade_goes_over_the_whole_cluster_masters_first() {
 #[test]
 fn an_edit_in_git_upgrades_again_and_what_is_taken_out_is_taken_out() {
     let corner = Corner::new("revised");
-    corner.nodes(2, 0);
+    nodes(&corner, 2, 0);
     corner.kubectl(&["label", "node", "revised-1", "later=true"]);
     let rollout = json!({"reboot": {"readySeconds": 0}, "jobTTLSeconds": 3600});
     let selector = json!({"matchLabels": {"corner": "revised"}, "matchExpressions": [{"key": "later", "operator": "DoesNotExist"}]});
@@ -122,7 +129,7 @@ fn an_edit_in_git_upgrades_again_and_what_is_taken_out_is_taken_out() {
 #[test]
 fn a_node_that_comes_back_on_its_old_version_stops_the_upgrade() {
     let corner = Corner::new("fallen");
-    corner.nodes(2, 0);
+    nodes(&corner, 2, 0);
     let spec = json!({"concurrency": 1, "stopOnFailure": true, "rollout": {"reboot": {"readySeconds": 0, "timeoutSeconds": 600}}});
     corner.create(&corner.upgrade("up", spec));
     let entry = || corner.upgrade_status("up")["nodeStatuses"]["fallen-0"].clone();
@@ -159,7 +166,7 @@ fn a_node_that_comes_back_on_its_old_version_stops_the_upgrade() {
 #[test]
 fn a_foreground_deletion_starts_nothing_and_makes_nothing_again() {
     let corner = Corner::new("cascade");
-    corner.nodes(2, 0);
+    nodes(&corner, 2, 0);
     corner.create(&corner.upgrade("up", json!({"concurrency": 1, "force": true, "rollout": quick()})));
     corner.rounds_until("a node is taken", || !nodes_of(&corner.upgrade_status("up")).is_empty());
     // Something else keeps the NodeOp there for a while, so that rounds come in between.
@@ -198,7 +205,7 @@ fn a_foreground_deletion_starts_nothing_and_makes_nothing_again() {
 #[test]
 fn a_name_that_is_taken_is_left_alone_until_it_is_free() {
     let corner = Corner::new("taken");
-    corner.nodes(1, 0);
+    nodes(&corner, 1, 0);
     corner.create(&corner.nodeop("up", json!({})));
     corner.create(&corner.upgrade("up", json!({"force": true, "rollout": quick()})));
     assert_eq!(corner.settle().code, 3);
@@ -228,7 +235,7 @@ fn an_upgrade_that_would_upgrade_nothing_is_refused() {
 #[test]
 fn of_two_upgrades_the_later_one_has_the_nodes() {
     let corner = Corner::new("later");
-    corner.nodes(1, 0);
+    nodes(&corner, 1, 0);
     corner.create(&corner.upgrade("old", json!({"rollout": {"suspend": true}})));
     assert_eq!(corner.settle().code, 0);
     // Ages are told in seconds.
