@@ -167,7 +167,7 @@ impl<'a> Builder<'a> {
         let line = line.option("--cloud-config", self.cloud_config()).word("dir:/rootfs").text();
         // A grub.cfg arrives as one of the files that are laid over the ISO, and goes before one among the user's.
         let script = match (self.plan.grub_config, self.plan.overlay_iso) {
-            (Some(_), Some(_)) => format!("cp -rn /overlay-iso/. {OVERLAY} && {line}"),
+            (Some(_), Some(_)) => format!("tar -C /overlay-iso -cf - . | tar -C {OVERLAY} --skip-old-files -xf - && {line}"),
             _ => line,
         };
         self.output("build-iso", &script, |resources| resources.iso.as_ref().map(|one| one.raw()))

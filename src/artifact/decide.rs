@@ -74,8 +74,8 @@ fn stand(work: &mut Work<'_>, artifact: &Artifact) -> Standing {
     if !wants_another(artifact) {
         return proceed(work, false);
     }
-    // What runs is left to end; what an edit says comes after it.
-    if before.spec_hash.is_some() && work.is_running() {
+    // What runs is left to end; what an edit says comes after it. What cannot even start is in nobody's way.
+    if before.spec_hash.is_some() && work.is_running() && !work.is_stuck() {
         return proceed(work, true);
     }
     begin(work, artifact)

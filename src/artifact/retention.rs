@@ -25,9 +25,10 @@ fn step(work: &Work<'_>, before: &OSArtifactStatus, job: &Job) -> Option<Step> {
         actions: vec![action],
     };
     let present = job.run.is_none() || job.run == work.next.run;
-    if !present && (job.is_finished() || job.held) {
+    let begun = !job.held && work.has_begun(job);
+    if !present && (job.is_finished() || !begun) {
         // One that waits must not have been let run meanwhile.
-        let resource_version = (!job.is_finished()).then(|| job.resource_version.clone());
+        let resource_version = job.held.then(|| job.resource_version.clone()).filter(|_| !job.is_finished());
         return Some(make("remove a Job of an earlier run", Action::Delete { what, resource_version, grace_seconds: None }));
     }
     let ttl = work.run.spec.build.as_ref().and_then(|build| build.job_ttl_seconds)?;

@@ -4,11 +4,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::KIND;
-use super::api::OSArtifactStatus;
+use super::api::{ArtifactPhase, OSArtifactStatus};
 use super::build::Run;
 use super::decide::reference;
 use crate::names;
-use crate::nodeop::verdict::said;
+use crate::nodeop::verdict::{never_started, said};
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
 use crate::settings::Settings;
@@ -93,6 +93,9 @@ impl<'a> Work<'a> {
 
     /// Whether something of the present run is at work, so that it must be left to end.
     pub fn is_running(&self) -> bool {
+        if matches!(self.next.phase, Some(ArtifactPhase::Ready | ArtifactPhase::Error)) {
+            return false;
+        }
         let recorded = [(&self.next.job_name, &self.next.job_uid)].into_iter();
         let recorded =
             recorded.chain(self.next.exporters.iter().filter(|one| one.result.is_none()).map(|one| (&one.job_name, &one.job_uid)));
@@ -100,6 +103,18 @@ impl<'a> Work<'a> {
             Some(job) => !job.is_finished(),
             None => !self.is_gone(name, uid) || self.has_live_pod(uid),
         })
+    }
+
+    /// Whether the present build hangs before its first container: it has not begun.
+    pub fn is_stuck(&self) -> bool {
+        let job = self.next.job_uid.as_ref().and_then(|uid| self.job(uid));
+        self.next.phase == Some(ArtifactPhase::Building) && job.is_some_and(|job| !self.has_begun(job) && self.told_trouble().is_some())
+    }
+
+    /// Whether a container of a Job was ever started.
+    pub fn has_begun(&self, job: &Job) -> bool {
+        let started = |pod: &&Pod| pod.containers.iter().any(|container| !never_started(container));
+        job.is_finished() || self.pods(&job.uid).iter().any(started)
     }
 
     /// Whether a pod of a Job has not ended.

@@ -24,7 +24,7 @@ const KNOWN_VALUES: [&str; 14] = [
 /// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
 const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
 /// Containers that are not people's.
-const KNOWN_CONTAINERS: [&str; 20] = [
+const KNOWN_CONTAINERS: [&str; 21] = [
     names::CONTAINER_PROBE,
     names::CONTAINER_NODEOP,
     names::CONTAINER_PREFLIGHT,
@@ -45,6 +45,7 @@ const KNOWN_CONTAINERS: [&str; 20] = [
     "build-cloud-image",
     "build-azure-cloud-image",
     "build-gce-cloud-image",
+    "create-image",
 ];
 
 /// Visits everything in a file.

@@ -152,6 +152,7 @@ impl Subject {
         check("conditions", self.conditions.clone(), conditions.join(" "));
         if let Some(part) = &self.message
             && !decision.message.contains(part)
+            && !world.shown(&decision.message).contains(part)
         {
             differences.push(format!("{name}: the message is {:?}, expected {part:?} in it", decision.message));
         }
@@ -195,6 +196,13 @@ fn part(world: &World, place: &str, expected: &Value, actual: &Value, difference
                     part(world, &format!("{place}.{key}"), value, there, differences);
                 }
             }
+        }
+        (Value::Array(items), Value::Array(there)) if items.len() == there.len() => {
+            items
+                .iter()
+                .zip(there)
+                .enumerate()
+                .for_each(|(at, (item, there))| part(world, &format!("{place}[{at}]"), item, there, differences));
         }
         (Value::Null, Value::Object(_)) if place.ends_with("status") => {}
         (Value::String(expected), Value::String(actual)) => {
