@@ -82,7 +82,8 @@ impl Standing {
             message: Some(message),
             ..next
         };
-        (status != *before).then(|| OSArtifactStatus { last_updated: Some(Time(now)), ..status })
+        let changed = status != *before;
+        changed.then_some(OSArtifactStatus { last_updated: Some(Time(now)), ..status })
     }
 
     fn conditions(&self, meta: &Meta, before: &OSArtifactStatus, message: &str, now: Timestamp) -> Vec<Condition> {
