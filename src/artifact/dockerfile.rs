@@ -32,8 +32,8 @@ pub(super) fn render_container(plan: &BuildPlan<'_>, settings: &Settings) -> Val
     let mut command: Vec<String> = [names::PROGRAM, "node", "render", "--template"].map(String::from).into();
     command.push(format!("{TEMPLATE}/{key}"));
     let mut mounts = vec![read_only(mount(volumes::RENDERED_BY, TEMPLATE)), mount(recipe.volume, FOLDER)];
-    if recipe.values_from.is_some() {
-        command.extend(["--values-dir", VALUES].map(String::from));
+    if let Some(secret) = recipe.values_from {
+        command.extend(["--values", VALUES, "--values-secret", secret].map(String::from));
         mounts.push(read_only(mount(volumes::VALUES, VALUES)));
     }
     command.extend(recipe.values.iter().map(|(key, value)| format!("--set={}={}", literal(key), literal(value))));
@@ -41,7 +41,7 @@ pub(super) fn render_container(plan: &BuildPlan<'_>, settings: &Settings) -> Val
     if recipe.converts {
         command.extend([format!("--header={HEADER}"), format!("--footer={FOOTER}")]);
     }
-    command.extend(["--out".to_string(), format!("{FOLDER}/{FILE}")]);
+    command.extend(["--output".to_string(), format!("{FOLDER}/{FILE}")]);
     json!({
         "name": names::CONTAINER_RENDER,
         "image": settings.runner_image,

@@ -28,6 +28,9 @@ fn manifests(folders: &[&str]) -> Vec<(String, Value)> {
     for folder in folders {
         for entry in root(folder).read_dir().unwrap() {
             let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "yaml") {
+                continue;
+            }
             let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
             let name = format!("{}-{}", folder.rsplit('/').next().unwrap(), stem.trim_start_matches("osartifact-"));
             let text = std::fs::read_to_string(&path).unwrap();
@@ -75,6 +78,46 @@ fn what_is_made_of_every_manifest_is_what_its_golden_file_says() {
             assert!(differ.is_empty(), "{name} (- golden, + made):\n{differ}");
         }
     }
+}
+
+/// The commands of Rounds' own containers are those that the binary has, with folders of this machine in the pod's place.
+#[test]
+fn what_rounds_runs_in_a_build_renders_the_dockerfile_and_tells_what_was_built() {
+    let manifest = manifests(&["tests/manifests/valid"]).into_iter().find(|(name, _)| name == "valid-nested-everything").unwrap().1;
+    let pod = made(&manifest).into_iter().find(|object| object["kind"] == "Job").unwrap()["spec"]["template"]["spec"].clone();
+    let folder = std::env::temp_dir().join(format!("rounds-build-{}", std::process::id()));
+    for below in ["template", "values", "ocispec", "artifacts"] {
+        std::fs::create_dir_all(folder.join(below)).unwrap();
+    }
+    std::fs::write(folder.join("template/ociSpec"), "RUN install {{ .Packages }} {{ .Extra }}\n").unwrap();
+    std::fs::write(folder.join("values/Extra"), "htop").unwrap();
+    std::fs::write(folder.join("artifacts/acme.iso"), "abc").unwrap();
+    let message = folder.join("message");
+    let run = |container: &Value| {
+        let command: Vec<&str> = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        assert_eq!(command[0], "/rounds");
+        let here = |word: &&str| match word {
+            word if ["/template", "/values", "/ocispec", "/artifacts"].iter().any(|path| word.starts_with(path)) => {
+                format!("{}{word}", folder.display())
+            }
+            word => word.replace("$$", "$"),
+        };
+        let args: Vec<String> = command[1..].iter().map(here).collect();
+        let mut runs = std::process::Command::new(env!("CARGO_BIN_EXE_rounds"));
+        let output = runs.args(args).arg("--message").arg(&message).env_clear().output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&pod["initContainers"][0]);
+    let dockerfile = std::fs::read_to_string(folder.join("ocispec/ociSpec")).unwrap();
+    let order =
+        ["FROM ${BASE_IMAGE} AS base-kairos\n", "RUN install vim curl htop\n", "COPY --from=kairos-init /kairos-init /kairos-init\n"];
+    let places: Vec<usize> =
+        order.iter().map(|part| dockerfile.find(part).unwrap_or_else(|| panic!("{part} is not in\n{dockerfile}"))).collect();
+    assert!(places.is_sorted(), "{dockerfile}");
+    run(&pod["containers"][0]);
+    let told = std::fs::read_to_string(&message).unwrap();
+    assert_eq!(told, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 3 acme.iso\n");
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// A running control plane adds what it fills in by itself; all else must be there, and nothing besides in lists.
