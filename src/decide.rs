@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::artifact;
 use crate::labels;
 use crate::nodeop;
 use crate::nodeop::adopt;
@@ -48,6 +49,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
         let terms = bond::terms(snapshot, settings, resource);
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, terms, &mut others, &mut allowance));
     }
+    plan.decisions.extend(artifacts(snapshot, settings));
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
     plan.decisions.extend(labels::decide::decide(snapshot, settings));
     plan.decisions.extend(sweep::decide(snapshot, settings));
@@ -63,6 +65,17 @@ fn upgrades(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
         false => Decision { settled: true, ..upgrade::decide::untouched(&upgrade.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
     };
     upgrades.into_iter().map(decide).collect()
+}
+
+/// The artifacts know nothing of each other, and nothing of nodes.
+fn artifacts(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
+    let mut artifacts: Vec<_> = snapshot.artifacts.iter().collect();
+    artifacts.sort_by_key(|artifact| artifact.meta.order());
+    let decide = |artifact: &artifact::decide::Artifact| match settings.acts_on(&artifact.meta.namespace) {
+        true => artifact::decide::decide(snapshot, settings, artifact),
+        false => Decision { settled: true, ..artifact::decide::untouched(&artifact.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
+    };
+    artifacts.into_iter().map(decide).collect()
 }
 
 /// The objects, by uid, that a decision changes in what they are to do.

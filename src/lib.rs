@@ -7,6 +7,7 @@
 //! - [`nodeop`]: what a NodeOp needs next. Pure.
 //! - [`labels`]: which nodes are to be looked at, and labelled with what was found. Pure.
 //! - [`upgrade`]: what a NodeOpUpgrade needs next: a NodeOp of its own. Pure.
+//! - [`artifact`]: what an OSArtifact needs next: a Job that builds it, and its exporters. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
 //! - [`gotemplate`]: what Dockerfile templates are written in. Pure.
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod cluster;
 pub mod crds;
 pub mod decide;
+mod event;
 pub mod gotemplate;
 pub mod labels;
 #[cfg(feature = "mutants")]

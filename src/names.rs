@@ -60,6 +60,17 @@ pub const LABEL_UPGRADE: &str = "nodeopupgrade.kairos.io/name";
 /// Annotation on the NodeOp that an upgrade has made: from what. While that stands, what it executes is left as it is.
 pub const ANNOTATION_MADE_FROM: &str = "operator.kairos.io/made-from";
 
+/// Label on what an OSArtifact makes: its name. Where a label cannot hold that, an annotation of the same key does.
+pub const LABEL_ARTIFACT: &str = "build.kairos.io/artifact";
+/// Annotation on an exporter's Job: which of the exporters it is.
+pub const ANNOTATION_EXPORT_INDEX: &str = "build.kairos.io/export-index";
+/// Container that renders a Dockerfile.
+pub const CONTAINER_RENDER: &str = "render";
+/// Container that builds, and pushes, a container image.
+pub const CONTAINER_BUILDAH: &str = "buildah-build";
+/// Container that tells what was built.
+pub const CONTAINER_DIGEST: &str = "digest";
+
 /// Container that runs the command.
 pub const CONTAINER_NODEOP: &str = "nodeop";
 /// Container that runs the preflight.
@@ -146,6 +157,24 @@ pub fn reboot_name(operation: &str, operation_uid: &str, node: &str, node_uid: &
 pub fn probe_name(node: &str, node_uid: &str, boot_id: &str, attempt: i64) -> String {
     let suffix = suffix(&["probe", node_uid, boot_id, &attempt.to_string()], 5);
     format!("{}-{suffix}", shorten(&format!("probe-{node}"), 57))
+}
+
+/// Name of the Job that builds an artifact; see [`job_name`].
+pub fn build_name(artifact: &str, uid: &str, run: i64) -> String {
+    format!("{}-{}", shorten(artifact, 57), suffix(&["build", uid, &run.to_string()], 5))
+}
+
+/// Name of the Job of an exporter; see [`job_name`].
+pub fn export_name(artifact: &str, uid: &str, index: usize, run: i64) -> String {
+    let suffix = suffix(&["export", uid, &index.to_string(), &run.to_string()], 5);
+    format!("{}-{suffix}", shorten(&format!("{artifact}-export-{index}"), 57))
+}
+
+/// Name of the claim that holds what an artifact is built into.
+pub fn claim_name(artifact: &str) -> String {
+    const LONGEST: usize = 253;
+    let name = format!("{artifact}-artifacts");
+    if name.len() <= LONGEST { name } else { shorten(&name, LONGEST) }
 }
 
 /// A suffix of `length` characters from the alphabet that Kubernetes uses for its random ones, derived from the parts.

@@ -4,8 +4,10 @@
 //! - [`reboot`]: waits for the approval, and reboots the host once.
 //! - [`probe`]: looks at the host, and tells what it is.
 //! - [`render`]: makes the Dockerfile of a build from its template.
+//! - [`digest`]: looks at what was built, and tells the files and their digests.
 //! - [`namespaces`]: runs a command as pid 1 of the host would.
 
+pub mod digest;
 pub mod namespaces;
 pub mod probe;
 pub mod reboot;

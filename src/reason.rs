@@ -126,6 +126,18 @@ reasons! {
     Updating,
     /// There is a NodeOp of that name already, which this upgrade has not made.
     NameTaken,
+    /// The image is being built.
+    Building,
+    /// The build failed.
+    BuildFailed,
+    /// What was built is being exported.
+    Exporting,
+    /// An exporter failed.
+    ExportFailed,
+    /// The image is built, and exported.
+    Built,
+    /// An exporter's own volume was replaced by the one that holds what was built.
+    VolumeReplaced,
     /// The operation is under way.
     Progressing,
     /// Every node is done.

@@ -7,6 +7,8 @@ pub mod shutdown;
 
 use std::collections::BTreeSet;
 
+use crate::artifact::api::ArtifactPhase;
+use crate::artifact::decide::Artifact;
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
 use crate::cluster::errors::ObserveError;
@@ -62,9 +64,10 @@ impl Round {
         self.plan.decisions.iter().any(|decision| decision.failed)
     }
 
-    /// Whether a node is in flight, or being probed.
+    /// Whether a node is in flight, or being probed, or a Job of an artifact is about to be started.
     pub fn is_in_flight(&self) -> bool {
-        self.snapshot.probes.iter().any(is_live)
+        self.snapshot.artifacts.iter().any(is_starting)
+            || self.snapshot.probes.iter().any(is_live)
             || self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
     }
 
@@ -150,6 +153,16 @@ pub async fn interruptible(
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
     Ok(round)
+}
+
+/// Whether a Job is still to be recorded and let run. A build that runs takes its time, and no round makes it any faster.
+fn is_starting(artifact: &Artifact) -> bool {
+    let status = &artifact.status;
+    match status.phase {
+        Some(ArtifactPhase::Pending) => status.spec_hash.is_some() && status.job_uid.is_none(),
+        Some(ArtifactPhase::Exporting) => status.exporters.iter().any(|exporter| exporter.job_uid.is_none() && exporter.result.is_none()),
+        _ => false,
+    }
 }
 
 /// The status of a NodeOp as it stands after a decision: what the decision wants to write, or what is there.

@@ -1,5 +1,10 @@
 //! What a runner was told: defaults, flags and environment turned into one struct.
 
+/// The image with the tools that make ISOs and disk images, unless another one is named.
+pub const TOOL_IMAGE: &str = "quay.io/kairos/auroraboot:v0.24.0";
+/// The image that builds container images, unless another one is named.
+pub const BUILDAH_IMAGE: &str = "quay.io/buildah/stable:v1.43.1";
+
 /// The settings that decisions read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -9,6 +14,10 @@ pub struct Settings {
     pub runner_image: String,
     /// Pull secrets for the runner's image (`--runner-pull-secret`).
     pub runner_pull_secrets: Vec<String>,
+    /// Image with the tools that make ISOs and disk images (`--tool-image`, TOOL_IMAGE).
+    pub tool_image: String,
+    /// Image that builds container images (`--buildah-image`, BUILDAH_IMAGE).
+    pub buildah_image: String,
     /// Namespaces to act on; empty: all. What is observed is never limited.
     pub namespaces: Vec<String>,
     /// uid of the pod that this runner runs in; a drain passes it over.
@@ -29,6 +38,8 @@ impl Default for Settings {
             default_image: "busybox:latest".into(),
             runner_image: format!("ghcr.io/rounds-project/rounds:v{}", env!("CARGO_PKG_VERSION")),
             runner_pull_secrets: Vec::new(),
+            tool_image: TOOL_IMAGE.into(),
+            buildah_image: BUILDAH_IMAGE.into(),
             namespaces: Vec::new(),
             pod_uid: None,
             node_name: None,

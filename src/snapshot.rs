@@ -17,9 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
-use views::{Budget, Job, Lease, Node, Owner, Pod, Probe};
+use views::{Budget, Claim, Job, Lease, Node, Owner, Pod, Probe};
 
 /// What one round saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,10 @@ pub struct Snapshot {
     pub nodeops: Vec<Resource<NodeOpSpec, NodeOpStatus>>,
     /// NodeOpUpgrades of all namespaces.
     pub upgrades: Vec<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>>,
+    /// OSArtifacts of all namespaces.
+    pub artifacts: Vec<Resource<OSArtifactSpec, OSArtifactStatus>>,
+    /// The claims into which artifacts are about to be built, as far as they are there.
+    pub claims: Vec<Claim>,
     /// Resources that could not be read as what they claim to be.
     pub unreadable: Vec<Unreadable>,
     /// What a GET confirmed not to exist (any more), or to exist under another uid.

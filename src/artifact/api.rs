@@ -25,7 +25,10 @@ use artifacts::{Artifacts, NameOverride, Resources};
 use embedded::{Embedded, named_volumes};
 use flat::Flat;
 use image::Image;
-pub use status::{ArtifactPhase, BuiltArtifact, OSArtifactStatus};
+pub use status::{ArtifactPhase, BuiltArtifact, ExporterResult, ExporterStatus, OSArtifactStatus};
+
+/// Name of the CustomResourceDefinition.
+pub const DEFINITION: &str = "osartifacts.build.kairos.io";
 
 /// Builds ISO, disk and netboot images from a container image.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::cluster::Cluster;
 use crate::cluster::connect::Connection;
 use crate::round::{Mode, Round};
-use crate::settings::Settings;
+use crate::settings::{BUILDAH_IMAGE, Settings, TOOL_IMAGE};
 use crate::snapshot::views::Lease;
 
 /// Flags of every verb.
@@ -44,6 +44,12 @@ pub struct Global {
     /// Secret with which nodes pull the runner's image (repeatable, or a,b)
     #[arg(long, global = true, value_name = "SECRET", value_delimiter = ',')]
     pub runner_pull_secret: Vec<String>,
+    /// Image with the tools that make ISOs and disk images of an OSArtifact
+    #[arg(long, global = true, value_name = "IMAGE", env = "TOOL_IMAGE", hide_env_values = true, default_value = TOOL_IMAGE)]
+    pub tool_image: String,
+    /// Image that builds the container image of an OSArtifact
+    #[arg(long, global = true, value_name = "IMAGE", env = "BUILDAH_IMAGE", hide_env_values = true, default_value = BUILDAH_IMAGE)]
+    pub buildah_image: String,
     /// Namespace in which nodes are probed to be labelled; unset: the one that the runner or its context is in, unless that
     /// is `default`
     #[arg(long, global = true, value_name = "NAME", env = "POD_NAMESPACE", hide_env_values = true)]
@@ -100,9 +106,11 @@ impl Global {
         let unset = Settings::default();
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         Settings {
-            default_image: Some(self.default_image.clone()).filter(|image| !image.is_empty()).unwrap_or(unset.default_image),
+            default_image: filled_or(&self.default_image, unset.default_image),
             runner_image: given(&self.runner_image).unwrap_or(unset.runner_image),
             runner_pull_secrets: filled(&self.runner_pull_secret),
+            tool_image: filled_or(&self.tool_image, unset.tool_image),
+            buildah_image: filled_or(&self.buildah_image, unset.buildah_image),
             namespaces: filled(&self.namespace),
             pod_uid: given(&self.pod_uid),
             node_name: given(&self.node_name),
@@ -152,6 +160,11 @@ impl Global {
         round.denied.iter().for_each(|permission| tracing::warn!("{permission}"));
         Ok((round, settings))
     }
+}
+
+/// A variable that is set to nothing means what is so without it.
+fn filled_or(value: &str, unset: String) -> String {
+    if value.is_empty() { unset } else { value.to_string() }
 }
 
 /// Without empty ones: a variable that is set to nothing in a manifest means nothing.

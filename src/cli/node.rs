@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use super::render::Setting;
 use super::{Exit, Failure};
 use crate::node::NodeError;
+use crate::node::digest::Digest;
 use crate::node::namespaces::Namespaces;
 use crate::node::probe::Probe;
 use crate::node::reboot::Reboot;
@@ -25,6 +26,8 @@ pub enum Node {
     Probe(ProbeArgs),
     /// Make the Dockerfile of a build from its template
     Render(RenderArgs),
+    /// Look at what was built, and tell by termination message what it is
+    Digest(DigestArgs),
 }
 
 /// What looks at a host.
@@ -36,6 +39,20 @@ pub struct ProbeArgs {
     /// Below which /proc is
     #[arg(long, value_name = "DIR", default_value = "/")]
     root: PathBuf,
+    /// The file that the kubelet reads as the termination message
+    #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
+    message: PathBuf,
+}
+
+/// What looks at what was built.
+#[derive(Debug, Args)]
+pub struct DigestArgs {
+    /// The folder with what was built
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// How many bytes the message may have
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
+    limit: usize,
     /// The file that the kubelet reads as the termination message
     #[arg(long, value_name = "FILE", default_value = "/dev/termination-log")]
     message: PathBuf,
@@ -146,6 +163,10 @@ impl Node {
                 tracing::info!(boot_id = report.boot_id, labels = report.labels.len(), "looked at the host");
             }
             Self::Render(args) => args.render().run().map_err(failure)?,
+            Self::Digest(DigestArgs { folder, limit, message }) => {
+                let report = Digest { folder, limit, message }.tell().map_err(failure)?;
+                report.files.iter().for_each(|file| tracing::info!(name = file.name, size = file.size, digest = file.digest, "was built"));
+            }
             Self::Reboot(args) => {
                 let RebootArgs { host, namespaces, sentinel, approval, mark, grace_seconds, command } = args;
                 let grace = Duration::from_secs(grace_seconds);

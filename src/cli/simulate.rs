@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::output;
 use super::{Exit, Failure, Global};
+use crate::artifact;
 use crate::report::simulation::{gantt, markdown, summary, timeline};
 use crate::report::words::count;
 use crate::settings::Settings;
@@ -19,6 +20,7 @@ use crate::simulate::rollout::{Limits, Rollout};
 use crate::simulate::trace::Trace;
 use crate::simulate::world::World;
 use crate::snapshot::manifests::{self, Loaded};
+use crate::snapshot::views::Owner;
 use crate::text;
 
 /// Run a whole rollout in memory, before it happens.
@@ -187,6 +189,7 @@ impl Simulate {
         if let Some(at) = self.at {
             loaded.snapshot.now = at;
         }
+        pass_over_artifacts(&mut loaded);
         if loaded.snapshot.nodeops.is_empty() && loaded.snapshot.upgrades.is_empty() {
             let hint = "pass one, for example examples/nodeop-reboot.yaml";
             return Err(Failure::new("there is no NodeOp and no NodeOpUpgrade among the manifests, so nothing would happen").hint(hint));
@@ -241,4 +244,18 @@ fn size() -> (usize, usize) {
 
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+/// A build has nothing to do with nodes, and how long it takes nobody knows: it is not simulated.
+fn pass_over_artifacts(loaded: &mut Loaded) {
+    let snapshot = &mut loaded.snapshot;
+    if snapshot.artifacts.is_empty() {
+        return;
+    }
+    let names: Vec<String> = snapshot.artifacts.iter().map(|artifact| artifact.meta.path()).collect();
+    tracing::warn!("OSArtifacts are not simulated, and passed over: {}", names.join(", "));
+    let builds = |owner: &Option<Owner>| owner.as_ref().is_some_and(|owner| owner.kind == artifact::KIND);
+    let jobs: BTreeSet<String> = snapshot.jobs.iter().filter(|job| builds(&job.owner)).map(|job| job.uid.clone()).collect();
+    snapshot.jobs.retain(|job| !builds(&job.owner));
+    snapshot.pods.retain(|pod| pod.owner.as_ref().is_none_or(|owner| !jobs.contains(&owner.uid)));
+    snapshot.artifacts.clear();
 }

@@ -23,6 +23,12 @@ const fn kind(name: &'static str, group: &'static str, version: &'static str, pl
 pub const NODEOP: Kind = kind("NodeOp", "operator.kairos.io", "v1alpha1", "nodeops", true);
 /// NodeOpUpgrade.
 pub const UPGRADE: Kind = kind("NodeOpUpgrade", "operator.kairos.io", "v1alpha1", "nodeopupgrades", true);
+/// OSArtifact.
+pub const ARTIFACT: Kind = kind("OSArtifact", "build.kairos.io", "v1alpha2", "osartifacts", true);
+/// PersistentVolumeClaim.
+pub const CLAIM: Kind = kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", true);
+/// ConfigMap.
+pub const CONFIG_MAP: Kind = kind("ConfigMap", "", "v1", "configmaps", true);
 /// Node.
 pub const NODE: Kind = kind("Node", "", "v1", "nodes", false);
 /// Pod.
@@ -39,10 +45,10 @@ pub const BUDGET: Kind = kind("PodDisruptionBudget", "policy", "v1", "poddisrupt
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
 /// The kinds that a plan may write to.
-const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, NODE, POD, JOB];
+const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, ARTIFACT, NODE, POD, JOB];
 
 /// The kinds that a plan may create.
-const CREATED: &[Kind] = &[NODEOP, POD, JOB, NEW_EVENT];
+const CREATED: &[Kind] = &[NODEOP, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];
 
 impl Kind {
     /// The kind of that name, if a plan may write to it.

@@ -5,6 +5,7 @@
 //! and an absence that a decision rests on is confirmed by a GET.
 
 mod absent;
+mod artifacts;
 mod explain;
 mod foreign;
 mod probes;
@@ -20,6 +21,7 @@ use super::errors::ObserveError;
 use super::kinds::{self, Kind};
 use super::list::Query;
 use super::{Cluster, PARALLEL};
+use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
 use crate::names;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::settings::Settings;
@@ -37,9 +39,10 @@ pub use workload::workload;
 pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
     // What is observed of resources is never limited by settings: another namespace's operation may hold a node.
     cluster.begin();
-    let (first, upgrades, probes) = future::try_join3(
+    let (first, upgrades, artifacts, probes) = future::try_join4(
         resources::versions(cluster, kinds::NODEOP),
         resources::versions(cluster, kinds::UPGRADE),
+        resources::versions(cluster, kinds::ARTIFACT),
         probes::probes(cluster, settings),
     )
     .await?;
@@ -50,12 +53,20 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         let jobs = list(cluster, ours(kinds::JOB), convert::job).await?;
         Ok((jobs, list(cluster, ours(kinds::POD), convert::pod).await?))
     };
-    let (nodes, (jobs, pods), lease) =
-        future::try_join3(list(cluster, Query::all(kinds::NODE), convert::node), ours, lease(cluster)).await?;
+    let (nodes, (mut jobs, mut pods), builds, lease) = future::try_join4(
+        list(cluster, Query::all(kinds::NODE), convert::node),
+        ours,
+        artifacts::made(cluster, &artifacts),
+        lease(cluster),
+    )
+    .await?;
+    jobs.extend(builds.0);
+    pods.extend(builds.1);
 
     let found = resources::in_full::<NodeOpSpec, NodeOpStatus>(cluster, kinds::NODEOP, &first).await?;
     // After the NodeOps: one whose upgrade is not there was made for one that is gone.
     let upgrades = resources::in_full::<NodeOpUpgradeSpec, NodeOpUpgradeStatus>(cluster, kinds::UPGRADE, &upgrades).await?;
+    let artifacts = resources::in_full::<OSArtifactSpec, OSArtifactStatus>(cluster, kinds::ARTIFACT, &artifacts).await?;
     let mut snapshot = Snapshot {
         nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
         jobs,
@@ -63,13 +74,15 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         probes,
         nodeops: found.resources,
         upgrades: upgrades.resources,
-        unreadable: [found.unreadable, upgrades.unreadable].concat(),
+        artifacts: artifacts.resources,
+        unreadable: [found.unreadable, upgrades.unreadable, artifacts.unreadable].concat(),
         lease,
         ..Snapshot::default()
     };
     drains(cluster, &mut snapshot).await?;
     foreign::pods(cluster, &mut snapshot).await?;
     foreign::definition(cluster, &mut snapshot).await;
+    artifacts::claims(cluster, &mut snapshot).await;
     explain::explain(cluster, &mut snapshot).await;
     absent::confirm(cluster, &mut snapshot).await;
     snapshot.now = cluster.time();

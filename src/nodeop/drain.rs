@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::api::DrainOptions;
+use crate::artifact;
 use crate::names;
 use crate::snapshot::Snapshot;
 use crate::snapshot::views::{Budget, Pod};
@@ -86,7 +87,9 @@ pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, a
             }
             continue;
         }
-        if let Some(why) = refusal(pod, options) {
+        if let Some(artifact) = builds(snapshot, pod).filter(|_| pod.deleted.is_none()) {
+            drain.blocked.push(Held { pod, why: format!("builds OSArtifact {artifact}, and is left to end") });
+        } else if let Some(why) = refusal(pod, options) {
             let refused = reboots.then(|| reboot_refusal(snapshot, pod, allowance)).flatten();
             drain.blocked.extend(refused.map(|why| Held { pod, why }));
             drain.kept.push(Held { pod, why: why.into() });
@@ -168,6 +171,14 @@ fn is_ours(snapshot: &Snapshot, pod: &Pod) -> bool {
         }),
         _ => false,
     }
+}
+
+/// The artifact that a pod builds or exports, by its label *and* an owner that we know.
+fn builds(snapshot: &Snapshot, pod: &Pod) -> Option<String> {
+    let owner = pod.owner.as_ref().filter(|owner| owner.kind == "Job" && pod.labels.contains_key(names::LABEL_ARTIFACT))?;
+    let job = snapshot.jobs.iter().find(|job| job.uid == owner.uid && job.namespace == pod.namespace)?;
+    let of = job.owner.as_ref().filter(|of| of.kind == artifact::KIND)?;
+    snapshot.artifacts.iter().find(|one| one.meta.uid == of.uid && one.meta.namespace == pod.namespace).map(|one| one.meta.path())
 }
 
 /// At most three, then how many more.

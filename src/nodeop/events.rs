@@ -1,7 +1,6 @@
 //! Kubernetes Events about nodes: one when an operation is done with a node, and one when something first blocks it. In an
 //! operation over very many nodes only what went wrong is told: a thousand good ends would drown everything else.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::api::{NodeOpStatus, NodePhase, NodeStatus, Phase};
@@ -9,6 +8,7 @@ use super::jobs::{API_VERSION, KIND};
 use super::operation::Operation;
 use super::place::Place;
 use super::status::Summary;
+use crate::event::Regarding;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
@@ -85,32 +85,7 @@ fn event(op: &Operation<'_>, node: &str, entry: &NodeStatus, suffix: &str) -> Va
     event
 }
 
-/// An Event about an operation. The name is the same however often a round is repeated: at most one with each suffix.
+/// An Event about an operation.
 fn about(op: &Operation<'_>, suffix: &str, kind: &str, reason: &str, text: &str) -> Value {
-    json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": format!("{}.{suffix}", names::shorten(&op.meta.name, 200)), "namespace": op.meta.namespace},
-        "eventTime": micro_time(op.now()),
-        "reportingController": "rounds",
-        "reportingInstance": "rounds",
-        "reason": reason,
-        "type": kind,
-        "note": note(text),
-        "regarding": {
-            "apiVersion": API_VERSION, "kind": KIND,
-            "name": op.meta.name, "namespace": op.meta.namespace, "uid": op.meta.uid,
-        },
-    })
-}
-
-/// An Event's note has at most 1,024 bytes.
-fn note(text: &str) -> String {
-    let end = text.floor_char_boundary(1000);
-    if end == text.len() { text.to_string() } else { format!("{}…", &text[..end]) }
-}
-
-/// An Event's time has microseconds.
-fn micro_time(at: Timestamp) -> String {
-    format!("{at:.6}")
+    Regarding { api_version: API_VERSION, kind: KIND, meta: op.meta }.event(op.now(), suffix, kind, reason, text)
 }

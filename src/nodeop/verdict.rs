@@ -157,7 +157,8 @@ pub fn clip(text: &str, max: usize) -> String {
     }
 }
 
-fn never_started(container: &Container) -> bool {
+/// Whether a container was never started.
+pub fn never_started(container: &Container) -> bool {
     container.restarts == 0
         && container.last_exit.is_none()
         && !matches!(container.state, ContainerState::Running | ContainerState::Ended(_))

@@ -30,10 +30,10 @@ impl Tone {
     pub fn of(reason: Reason) -> Self {
         use Reason::*;
         match reason {
-            Succeeded | Completed | SkippedByPreflight | Adopted => Self::Good,
+            Succeeded | Completed | SkippedByPreflight | Adopted | Built => Self::Good,
             PreflightFailed | DrainTimeout | DrainRefused | CordonRemoved | LockRemoved | CommandFailed | JobLost | NotAdmitted
             | NodeTimeout | NodeGone | NodeReplaced | NodesFailed | NoBootId | InvalidSelector | InvalidWindow | InvalidSpec
-            | Unreadable | NotRebooted | OlderDefinition => Self::Bad,
+            | Unreadable | NotRebooted | OlderDefinition | BuildFailed | ExportFailed => Self::Bad,
             DrainBlocked | CannotStart | CordonConflict | NotReady | Suspended | StoppedOnFailure | Orphaned | ProbeFailed
             | LabelConflict => Self::Wait,
             _ => Self::Plain,

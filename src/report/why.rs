@@ -78,11 +78,9 @@ fn unconcerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = (&'a
         decision.subject.kind == upgrade::api::KIND
             && round.snapshot.nodeops.iter().any(|op| op.meta.owner.as_ref().is_some_and(|owner| owner.uid == decision.subject.uid))
     };
-    let others = round
-        .plan
-        .decisions
-        .iter()
-        .filter(move |decision| !matches!(decision.subject.kind.as_str(), "Node" | "Namespace") && !decision.nodes.contains_key(name));
+    let others = round.plan.decisions.iter().filter(move |decision| {
+        !matches!(decision.subject.kind.as_str(), "Node" | "Namespace" | "OSArtifact") && !decision.nodes.contains_key(name)
+    });
     others.filter(move |decision| !made(decision)).map(move |decision| {
         let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
         let selector = resource.and_then(|resource| resource.spec.node_selector.as_ref());

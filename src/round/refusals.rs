@@ -3,16 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::{Mode, Round, Shutdown};
+use crate::artifact;
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
-use crate::cluster::kinds;
+use crate::cluster::kinds::{self, Kind};
 use crate::decide::decide;
-use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::outcome::Verdict;
-use crate::plan::Plan;
+use crate::plan::{Decision, Plan};
 use crate::settings::Settings;
-use crate::snapshot::{Reference, Resource, Snapshot, objects};
+use crate::snapshot::{Reference, Snapshot, objects};
 
 /// Decides once more, with what was refused as part of what the round saw, and writes the statuses that follow from it.
 pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mode: Mode, shutdown: &Shutdown) {
@@ -28,13 +30,8 @@ pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mod
             .actions
             .iter()
             .any(|action| action.on_behalf_of == decision.subject && snapshot.refused.contains_key(&unbound(&action.target)));
-        if concerned
-            && let Some(resource) = fresh(cluster, &decision.subject).await
-            && resource.status == super::status_after(&round.snapshot, decision)
-        {
-            noted.insert(resource.meta.uid.clone());
-            snapshot.nodeops.retain(|other| other.meta.uid != resource.meta.uid);
-            snapshot.nodeops.push(resource);
+        if concerned && look_again(cluster, &mut snapshot, decision).await {
+            noted.insert(decision.subject.uid.clone());
         }
     }
     // All operations are decided, for they keep out of each other's way; only what was refused something is written.
@@ -47,10 +44,35 @@ pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mod
     round.outcome.actions.extend(outcome.actions);
 }
 
+/// Puts the resource as it is now in the place of the one that was decided on, if its status is what the decision wrote.
+async fn look_again(cluster: &Cluster, snapshot: &mut Snapshot, decision: &Decision) -> bool {
+    let subject = &decision.subject;
+    let written = decision.status.as_ref();
+    if subject.kind == artifact::KIND {
+        let read = |object| objects::artifact(object).ok();
+        let Some(fresh) = fresh(cluster, kinds::ARTIFACT, subject).await.and_then(read) else { return false };
+        let Some(place) = snapshot.artifacts.iter_mut().find(|seen| seen.meta.uid == fresh.meta.uid) else { return false };
+        let expected = written.and_then(|write| write.status.read()).unwrap_or_else(|| place.status.clone());
+        let same = fresh.status == expected;
+        if same {
+            *place = fresh;
+        }
+        return same;
+    }
+    let read = |object| objects::nodeop(object).ok();
+    let Some(fresh) = fresh(cluster, kinds::NODEOP, subject).await.and_then(read) else { return false };
+    let same = fresh.meta.uid == subject.uid && fresh.status == super::status_after(snapshot, decision);
+    if same {
+        snapshot.nodeops.retain(|other| other.meta.uid != fresh.meta.uid);
+        snapshot.nodeops.push(fresh);
+    }
+    same
+}
+
 /// The objects that the server refused to create, and what it said.
 fn refused(round: &Round) -> BTreeMap<Reference, String> {
     let created = round.outcome.actions.iter().filter(|action| action.action.starts_with("create "));
-    let of_nodes = created.filter(|action| matches!(action.target.kind.as_str(), "Job" | "Pod"));
+    let of_nodes = created.filter(|action| matches!(action.target.kind.as_str(), "Job" | "Pod" | "PersistentVolumeClaim"));
     let refused = of_nodes.filter_map(|action| match &action.verdict {
         Verdict::Failed(message) | Verdict::NotSetUp(message) => Some((unbound(&action.target), message.clone())),
         _ => None,
@@ -62,8 +84,7 @@ fn unbound(target: &Reference) -> Reference {
     Reference { uid: String::new(), ..target.clone() }
 }
 
-/// The resource as it is now, if it is still the same.
-async fn fresh(cluster: &Cluster, subject: &Reference) -> Option<Resource<NodeOpSpec, NodeOpStatus>> {
-    let object: Option<serde_json::Value> = cluster.look(kinds::NODEOP, &subject.namespace, &subject.name, false).await.ok()?;
-    objects::nodeop(object?).ok().filter(|resource| resource.meta.uid == subject.uid)
+/// The object as it is now.
+async fn fresh(cluster: &Cluster, kind: Kind, subject: &Reference) -> Option<Value> {
+    cluster.look(kind, &subject.namespace, &subject.name, false).await.ok().flatten()
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Meta;
-use super::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
+use super::views::{Budget, Claim, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
 use super::wire;
 use crate::labels::release;
 use crate::names;
@@ -179,6 +179,21 @@ pub(crate) fn budget(raw: wire::Budget) -> Budget {
         min_available: raw.spec.min_available.and_then(int_or_percent),
         max_unavailable: raw.spec.max_unavailable.and_then(int_or_percent),
         allowed: raw.status.disruptions_allowed,
+    }
+}
+
+/// A PersistentVolumeClaim.
+pub(crate) fn claim(raw: wire::Bare) -> Claim {
+    Claim {
+        // The existing operator's are no controller's.
+        owner: raw.metadata.owner_references.first().map(|owner| Owner {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        }),
+        deleting: raw.metadata.deletion_timestamp.is_some(),
+        namespace: raw.metadata.namespace,
+        name: raw.metadata.name,
     }
 }
 

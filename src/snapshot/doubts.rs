@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Reference, Resource, Snapshot};
+use crate::artifact::api::{ArtifactPhase, OSArtifactSpec, OSArtifactStatus};
 use crate::names;
 use crate::nodeop::adopt;
 use crate::nodeop::api::NodeStep;
@@ -41,6 +42,15 @@ pub fn absences(snapshot: &Snapshot) -> BTreeSet<Reference> {
             }
         }
     }
+    for Resource { meta, status, .. } in &snapshot.artifacts {
+        let exporters = status.exporters.iter().filter(|exporter| exporter.result.is_none());
+        let recorded = exporters.map(|exporter| (&exporter.job_name, &exporter.job_uid));
+        let builds = !is_over(status) && status.phase != Some(ArtifactPhase::Exporting);
+        let recorded = recorded.chain([(&status.job_name, &status.job_uid)].into_iter().filter(|_| builds));
+        let missing =
+            recorded.filter_map(|(name, uid)| Some((name.as_ref()?, uid.as_ref()?))).filter(|(_, uid)| !jobs.contains(uid.as_str()));
+        doubts.extend(missing.map(|(name, uid)| Reference::new("Job", &meta.namespace, name, uid)));
+    }
     let holders = snapshot.nodes.values().flat_map(|node| [&node.lock, &node.cordoned_by]).flatten();
     for (namespace, name, uid) in holders.filter_map(|holder| holder.parts()).filter(|(_, _, uid)| !living.contains(uid)) {
         for kind in HOLDERS {
@@ -61,11 +71,36 @@ pub fn unlisted_jobs(snapshot: &Snapshot) -> BTreeSet<(String, String)> {
             names.insert((meta.namespace.clone(), names::job_name(&meta.name, &meta.uid, node, uid, run, attempt)));
         }
     }
+    for Resource { meta, status, .. } in snapshot.artifacts.iter().filter(|artifact| begins(artifact)) {
+        names.insert((meta.namespace.clone(), names::build_name(&meta.name, &meta.uid, status.run.unwrap_or(1))));
+    }
+    for Resource { meta, status, .. } in snapshot.artifacts.iter().filter(|artifact| !is_over(&artifact.status)) {
+        let open = status.exporters.iter().enumerate().filter(|(_, exporter)| exporter.job_uid.is_none() && exporter.result.is_none());
+        let run = status.run.unwrap_or(1);
+        names.extend(open.map(|(index, _)| (meta.namespace.clone(), names::export_name(&meta.name, &meta.uid, index, run))));
+    }
     if !names.is_empty() {
         let listed: HashSet<(&str, &str)> = snapshot.jobs.iter().map(|job| (job.namespace.as_str(), job.name.as_str())).collect();
         names.retain(|(namespace, name)| !listed.contains(&(namespace.as_str(), name.as_str())));
     }
     names
+}
+
+/// The claims, by namespace and name, into which artifacts are about to be built: one that is being deleted must go first.
+pub fn wanted_claims(snapshot: &Snapshot) -> BTreeSet<(String, String)> {
+    let begin = snapshot.artifacts.iter().filter(|artifact| begins(artifact));
+    begin.map(|artifact| (artifact.meta.namespace.clone(), names::claim_name(&artifact.meta.name))).collect()
+}
+
+/// Whether the Job of a run is still to be recorded.
+fn begins(artifact: &Resource<OSArtifactSpec, OSArtifactStatus>) -> bool {
+    let status = &artifact.status;
+    !artifact.meta.deleting && status.spec_hash.is_some() && status.job_uid.is_none() && !is_over(status)
+}
+
+/// Whether an artifact's run is over.
+fn is_over(status: &OSArtifactStatus) -> bool {
+    matches!(status.phase, Some(ArtifactPhase::Ready | ArtifactPhase::Error))
 }
 
 /// The nodes whose claim says that they are locked, and cordoned if asked, while the list shows them without: a claim fails

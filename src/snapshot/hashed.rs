@@ -1,8 +1,9 @@
 //! A snapshot without names: for bug reports that leave the company. What is decided about it is what was decided before,
 //! about other names.
 //!
-//! - [`walk`] and [`resource`]: every text, and what it is. - [`words`]: sentences. - [`dictionary`]: from names to hashes.
+//! - [`walk`], [`resource`] and [`artifact`]: every text, and what it is. - [`words`]: sentences. - [`dictionary`]: from names to hashes.
 
+mod artifact;
 mod dictionary;
 mod resource;
 mod walk;
@@ -10,6 +11,8 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::artifact::decide::Artifact;
+use crate::artifact::spec_hash::spec_hash as artifact_hash;
 use crate::names;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::spec_hash::spec_hash;
@@ -20,6 +23,8 @@ use crate::upgrade::bond;
 use crate::upgrade::child::{self, Child};
 use dictionary::{Class, Dictionary};
 
+/// How many exporters an artifact may have.
+const EXPORTERS: usize = 64;
 /// How often a run makes another Job at most because no pod of the last one was admitted.
 const ATTEMPTS: i64 = 3;
 
@@ -43,6 +48,8 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     let current: Vec<bool> = file.snapshot.nodeops.iter().map(is_current).collect();
     let upgrades: Vec<bool> =
         file.snapshot.upgrades.iter().map(|one| one.status.spec_hash.as_ref() == Some(&child::hash(&one.spec))).collect();
+    let is_built = |one: &Artifact| one.status.spec_hash.as_ref() == Some(&artifact_hash(&one.spec));
+    let built: Vec<bool> = file.snapshot.artifacts.iter().map(is_built).collect();
     let unchanged: Vec<bool> = file.snapshot.nodeops.iter().map(|op| is_as_made(&file.snapshot, op)).collect();
     walk::file(file, &mut |_, text| {
         if let Some(hash) = hashes.get(text) {
@@ -54,6 +61,9 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     }
     for (upgrade, _) in file.snapshot.upgrades.iter_mut().zip(upgrades).filter(|(_, current)| *current) {
         upgrade.status.spec_hash = Some(child::hash(&upgrade.spec));
+    }
+    for (artifact, _) in file.snapshot.artifacts.iter_mut().zip(built).filter(|(_, built)| *built) {
+        artifact.status.spec_hash = Some(artifact_hash(&artifact.spec));
     }
     let made_from: Vec<Option<String>> = file.snapshot.nodeops.iter().map(|op| made_from(&file.snapshot, op)).collect();
     for ((op, made_from), _) in file.snapshot.nodeops.iter_mut().zip(made_from).zip(unchanged).filter(|(_, unchanged)| *unchanged) {
@@ -89,6 +99,17 @@ fn made_names(snapshot: &Snapshot, hashes: &BTreeMap<String, String>) -> BTreeMa
             made.insert(job(before.0, before.1, before.2, before.3), job(&after.0, &after.1, &after.2, &after.3));
             made.insert(preflight(before.0, before.1, before.2, before.3), preflight(&after.0, &after.1, &after.2, &after.3));
         }
+    }
+    for Resource { meta, status, .. } in &snapshot.artifacts {
+        let (name, uid) = (hashed(&meta.name), hashed(&meta.uid));
+        made.insert(names::claim_name(&meta.name), names::claim_name(&name));
+        for run in 1..=status.run.unwrap_or(0).saturating_add(1) {
+            made.insert(names::build_name(&meta.name, &meta.uid, run), names::build_name(&name, &uid, run));
+            for index in 0..EXPORTERS {
+                made.insert(names::export_name(&meta.name, &meta.uid, index, run), names::export_name(&name, &uid, index, run));
+            }
+        }
+        made.extend((0..EXPORTERS).map(|index| (format!("{}-export-{index}", meta.name), format!("{name}-export-{index}"))));
     }
     // A version stands on a node in parts, and as one word where it is expected.
     for node in snapshot.nodes.values() {

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use super::objects;
 use super::views::Pod;
 use super::{Reference, Snapshot};
+use crate::artifact;
 use crate::names;
 use crate::nodeop::api::NodeStep;
 use crate::upgrade;
@@ -113,6 +114,7 @@ impl<'a> Loading<'a> {
         match kind.as_str() {
             "NodeOp" => snapshot.nodeops.push(objects::nodeop(object)?),
             upgrade::api::KIND => snapshot.upgrades.push(objects::upgrade(object)?),
+            artifact::KIND => snapshot.artifacts.push(objects::artifact(object)?),
             "Node" => {
                 let bare = object.pointer("/status/conditions").is_none();
                 let node = objects::node(object)?;
@@ -122,7 +124,8 @@ impl<'a> Loading<'a> {
             }
             "Pod" => self.pods.push(objects::pod(object)?),
             "Job" => {
-                if object.pointer("/metadata/labels").is_some_and(|labels| labels.get(names::LABEL_NODEOP).is_some()) {
+                let has = |label: &str| object.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
+                if has(names::LABEL_NODEOP) || has(names::LABEL_ARTIFACT) {
                     snapshot.jobs.push(objects::job(object)?);
                 }
             }
@@ -135,7 +138,7 @@ impl<'a> Loading<'a> {
         if !self.mistakes.is_empty() {
             return Err(self.mistakes);
         }
-        let ours: Vec<Pod> = self.pods.iter().filter(|pod| pod.labels.contains_key(names::LABEL_NODEOP)).cloned().collect();
+        let ours: Vec<Pod> = self.pods.iter().filter(|pod| is_ours(pod)).cloned().collect();
         let given: BTreeSet<Reference> = self.seen.into_keys().collect();
         let now = self.ground.now().unwrap_or(now);
         let (mut snapshot, workload) = self.ground.with(&given, self.snapshot, self.pods);
@@ -147,6 +150,11 @@ impl<'a> Loading<'a> {
         }
         Ok(Loaded { snapshot, workload, passed_over: self.passed_over })
     }
+}
+
+/// Whether a pod carries one of the labels by which ours are listed.
+fn is_ours(pod: &Pod) -> bool {
+    [names::LABEL_NODEOP, names::LABEL_ARTIFACT].iter().any(|label| pod.labels.contains_key(*label))
 }
 
 /// Nodes that some operation is draining, by its status.

@@ -6,6 +6,10 @@ use serde_json::Value;
 
 use super::views::{Budget, Job, Node, Pod, Probe};
 use super::{Reference, Resource, Unreadable, convert, wire};
+use crate::artifact::{
+    self,
+    api::{ArtifactPhase, OSArtifactSpec, OSArtifactStatus},
+};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, Phase};
 use crate::nodeop::verdict::said;
 use crate::upgrade::{
@@ -27,6 +31,14 @@ pub fn nodeop(object: Value) -> Result<Resource<NodeOpSpec, NodeOpStatus>, Strin
 /// What is wrong with it.
 pub fn upgrade(object: Value) -> Result<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, String> {
     resource(upgrade::api::KIND, object).map_err(|unreadable| unreadable.error)
+}
+
+/// An OSArtifact.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn artifact(object: Value) -> Result<Resource<OSArtifactSpec, OSArtifactStatus>, String> {
+    resource(artifact::KIND, object).map_err(|unreadable| unreadable.error)
 }
 
 /// A Node.
@@ -90,6 +102,7 @@ where
     match kind {
         crate::nodeop::jobs::KIND => crate::nodeop::adopt::read_words::<Phase>(&mut status),
         upgrade::api::KIND => crate::nodeop::adopt::read_words::<UpgradePhase>(&mut status),
+        artifact::KIND => read_phase(&mut status),
         _ => {}
     }
     let spec = typed::<Spec>("spec", spec);
@@ -102,6 +115,14 @@ where
             generation: meta.generation,
             error,
         })),
+    }
+}
+
+/// A word of another program for where a build stands is as good as none: it is looked at anew.
+fn read_phase(status: &mut Value) {
+    let own = status.get("specHash").is_some_and(|hash| !hash.is_null());
+    if let Some(phase) = status.get_mut("phase").filter(|phase| !own && ArtifactPhase::deserialize(&**phase).is_err()) {
+        *phase = Value::Null;
     }
 }
 

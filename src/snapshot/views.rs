@@ -324,6 +324,20 @@ pub struct Budget {
     pub current: bool,
 }
 
+/// A PersistentVolumeClaim that an artifact is built into.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Claim {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// The resource that it belongs to.
+    pub owner: Option<Owner>,
+    /// deletionTimestamp is set.
+    pub deleting: bool,
+}
+
 /// A Lease of the existing operator that somebody holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

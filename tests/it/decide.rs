@@ -3,6 +3,7 @@
 //! A case is a small world and what is decided in it. A story goes on from there: what was decided is carried out on the
 //! world by a tiny fold ([`story`]), something happens, and the next round decides.
 
+mod artifacts;
 mod expect;
 mod hashed;
 mod nodes;

@@ -115,6 +115,12 @@ pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
             bump(&mut upgrade.meta.resource_version);
             continue;
         }
+        if let Some(artifact) = snapshot.artifacts.iter_mut().find(|artifact| artifact.meta.uid == write.of.uid) {
+            assert_eq!(artifact.meta.resource_version, write.resource_version);
+            artifact.status = write.status.read().unwrap();
+            bump(&mut artifact.meta.resource_version);
+            continue;
+        }
         let resource = snapshot.nodeops.iter_mut().find(|resource| resource.meta.uid == write.of.uid).unwrap();
         assert_eq!(resource.meta.resource_version, write.resource_version);
         resource.status = write.status.read().unwrap();

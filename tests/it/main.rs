@@ -8,6 +8,7 @@ mod harness;
 mod admission;
 mod adoption;
 mod architecture;
+mod artifacts;
 mod commands;
 mod cordons;
 mod crashes;

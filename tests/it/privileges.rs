@@ -38,6 +38,13 @@ fn the_runner_reads_no_secret_grants_nothing_and_asks_for_nothing_by_wildcard() 
     }
 }
 
+/// An artifact whose build has files of its own.
+fn build(corner: &Corner) {
+    let spec = json!({"imageName": "kairos:1", "iso": true, "grubConfig": "set timeout=5"});
+    let metadata = json!({"name": "iso", "namespace": corner.name});
+    corner.create(&json!({"apiVersion": "build.kairos.io/v1alpha2", "kind": "OSArtifact", "metadata": metadata, "spec": spec}));
+}
+
 /// What must be going on for a permission to be needed.
 fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
     let op = |name: &str, spec: Value| corner.create(&corner.nodeop(name, spec));
@@ -81,6 +88,16 @@ fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
             corner.rounds_until("the command has succeeded", || telling().is_some());
             kubelet::tell(corner, telling().unwrap()["metadata"]["name"].as_str().unwrap(), &kubelet::boot_id(corner, node));
         }
+        // What was refused is told in the status as it is by then.
+        ("osartifacts", "get") => {
+            let hard = json!({"hard": {"count/jobs.batch": "0"}});
+            corner.create(
+                &json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": corner.name}, "spec": hard}),
+            );
+            wait_for("the quota counts", Duration::from_secs(30), || corner.get("quota", "none")["status"]["hard"].is_object());
+            build(corner);
+        }
+        ("osartifacts" | "osartifacts/status" | "persistentvolumeclaims" | "configmaps", _) => build(corner),
         ("events", "list") => op("op", json!({"command": ["no-image"]})),
         _ => {
             corner.create(&corner.deployment("web", 1, json!({})));

@@ -41,7 +41,7 @@ pub struct Artifacts {
     /// Where the netboot files will be served.
     #[serde(rename = "netbootURL", skip_serializing_if = "Option::is_none")]
     pub netboot_url: Option<String>,
-    /// A Secret with a cloud-config that is built in.
+    /// A Secret with a cloud-config that is built in (default key: cloud-config.yaml).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_config_ref: Option<SecretKey>,
     /// The ISO's grub.cfg.

@@ -77,7 +77,7 @@ pub struct Flat {
     /// Flat shape: size of the raw disk image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_size: Option<String>,
-    /// Flat shape: a Secret with a cloud-config that is built in.
+    /// Flat shape: a Secret with a cloud-config that is built in (default key: cloud-config.yaml).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cloud_config_ref: Option<SecretKey>,
     /// Flat shape: the ISO's grub.cfg.

@@ -27,12 +27,21 @@ pub struct OSArtifactStatus {
     /// The files that were built.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<BuiltArtifact>,
+    /// How many more files there are than are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<i64>,
     /// The image that was pushed, with its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// Name of the Job that builds, or built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_name: Option<String>,
+    /// uid of that Job.
+    #[serde(rename = "jobUID", skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
+    /// The exporters, in their order, once the build is done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exporters: Vec<ExporterStatus>,
     /// Ready, Reconciling and Stalled, as kstatus reads them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
@@ -42,6 +51,9 @@ pub struct OSArtifactStatus {
     /// How often this artifact was built: an edit or a re-run begins a new run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<i64>,
+    /// The token of the last re-run that was asked for (annotation operator.kairos.io/rerun).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<String>,
     /// When the present run began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -66,6 +78,34 @@ pub enum ArtifactPhase {
     Ready,
     /// Given up, for what `message` says.
     Error,
+}
+
+/// Where an exporter stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::keep_descriptions)]
+pub struct ExporterStatus {
+    /// Name of its Job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job_name: Option<String>,
+    /// uid of that Job.
+    #[serde(rename = "jobUID", skip_serializing_if = "Option::is_none")]
+    pub job_uid: Option<String>,
+    /// Succeeded or Failed, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ExporterResult>,
+    /// Why it failed, or does not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How an exporter ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExporterResult {
+    /// All of its pods have done their work.
+    Succeeded,
+    /// It failed as often as it may.
+    Failed,
 }
 
 /// A file that was built.

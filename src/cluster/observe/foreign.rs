@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ObserveError, list};
+use crate::artifact;
+use crate::cluster::kinds::Kind;
 use crate::cluster::list::Query;
 use crate::cluster::{Cluster, kinds};
 use crate::nodeop::adopt;
@@ -61,18 +63,32 @@ struct Components {
 pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
     let ops = snapshot.nodeops.iter().map(|op| (&op.status.spec_hash, op.status.observed_generation));
     let upgrades = snapshot.upgrades.iter().map(|upgrade| (&upgrade.status.spec_hash, upgrade.status.observed_generation));
-    if !ops.chain(upgrades).any(|(hash, observed)| is_doubtful(hash.as_deref(), observed)) {
-        return;
+    let doubtful = ops.chain(upgrades).any(|(hash, observed)| is_doubtful(hash.as_deref(), observed));
+    let artifacts = snapshot.artifacts.iter().map(|artifact| (&artifact.status.spec_hash, artifact.status.observed_generation));
+    let doubtful_artifacts = artifacts.into_iter().any(|(hash, observed)| is_doubtful(hash.as_deref(), observed));
+    let groups: [(bool, &[(Kind, &str)]); 2] = [
+        (doubtful, &[(kinds::NODEOP, DEFINITION), (kinds::UPGRADE, upgrade::api::DEFINITION)]),
+        (doubtful_artifacts, &[(kinds::ARTIFACT, artifact::api::DEFINITION)]),
+    ];
+    for (_, definitions) in groups.into_iter().filter(|(doubtful, _)| *doubtful) {
+        snapshot.older.extend(older(cluster, definitions).await);
     }
-    let path = format!("/openapi/v3/apis/{}", kinds::NODEOP.api_version());
-    let Ok(request) = http::Request::get(path).body(Vec::new()) else { return };
+}
+
+/// Those of the definitions, all of one group and version, that are older ones.
+async fn older(cluster: &Cluster, definitions: &[(Kind, &str)]) -> Vec<String> {
+    let Some((first, _)) = definitions.first() else { return Vec::new() };
+    let path = format!("/openapi/v3/apis/{}", first.api_version());
+    let Ok(request) = http::Request::get(path).body(Vec::new()) else { return Vec::new() };
     match cluster.fetch::<Published>(request).await {
         Ok(published) => {
-            let definitions = [(kinds::NODEOP, DEFINITION), (kinds::UPGRADE, upgrade::api::DEFINITION)];
             let older = definitions.iter().filter(|(kind, _)| is_older(&published.components.schemas, kind.name));
-            snapshot.older.extend(older.map(|(_, definition)| (*definition).to_string()));
+            older.map(|(_, definition)| (*definition).to_string()).collect()
         }
-        Err(error) => tracing::debug!(%error, "the published schema cannot be had"),
+        Err(error) => {
+            tracing::debug!(%error, "the published schema cannot be had");
+            Vec::new()
+        }
     }
 }
 

@@ -180,12 +180,14 @@ async fn resources_are_looked_at_before_and_after_everything_else() {
     let nodeops = "GET /apis/operator.kairos.io/v1alpha1/nodeops";
     let at = |line: &str| lines.iter().position(|seen| seen == line).unwrap();
     assert_eq!(lines[0], nodeops);
-    assert_eq!(lines.iter().rposition(|seen| seen == nodeops), Some(6));
+    assert_eq!(lines.iter().rposition(|seen| seen == nodeops), Some(7));
     // What an upgrade has made is seen before the upgrade is, so that none is taken for one of an upgrade that is gone.
     let upgrades = "GET /apis/operator.kairos.io/v1alpha1/nodeopupgrades";
-    assert_eq!((lines[1].as_str(), lines.iter().rposition(|seen| seen == upgrades)), (upgrades, Some(7)));
+    assert_eq!((lines[1].as_str(), lines.iter().rposition(|seen| seen == upgrades)), (upgrades, Some(8)));
+    let artifacts = "GET /apis/build.kairos.io/v1alpha2/osartifacts";
+    assert_eq!((lines[2].as_str(), lines.iter().rposition(|seen| seen == artifacts)), (artifacts, Some(9)));
     for line in ["GET /api/v1/nodes", "GET /apis/batch/v1/jobs", "GET /api/v1/pods", "GET /apis/coordination.k8s.io/v1/leases"] {
-        assert!((2..6).contains(&at(line)), "{lines:?}");
+        assert!((3..7).contains(&at(line)), "{lines:?}");
     }
     let seen = log.all();
     assert!(seen[0].types.1.contains("as=PartialObjectMetadataList"));
@@ -194,6 +196,38 @@ async fn resources_are_looked_at_before_and_after_everything_else() {
     assert!(seen.iter().all(|seen| !seen.query.iter().any(|pair| pair.starts_with("resourceVersion"))));
     assert_eq!(snapshot.now.to_string(), "2026-11-21T05:08:10Z", "the apiserver's clock");
     assert!(snapshot.drains.is_empty() && !lines.iter().any(|line| line.contains("poddisruptionbudgets")));
+}
+
+#[tokio::test]
+async fn what_builds_is_only_looked_for_where_there_is_an_artifact_and_its_claim_before_it_begins() {
+    let of_builds =
+        |log: &Log| log.all().iter().filter(|seen| seen.query.contains(&"labelSelector=build.kairos.io/artifact".into())).count();
+    let (_, log) = look(Vec::new(), |_| None).await;
+    assert_eq!(of_builds(&log), 0);
+    let artifact = |status: Value| {
+        let metadata = json!({ "name": "iso", "namespace": "ns", "uid": "u-iso", "resourceVersion": "1" });
+        json!({ "metadata": metadata, "spec": { "imageName": "i" }, "status": status })
+    };
+    let with = |status: Value| {
+        let one = artifact(status);
+        move |seen: &Seen| match seen.what.as_str() {
+            "GET /apis/build.kairos.io/v1alpha2/osartifacts" => Some(items(std::slice::from_ref(&one))),
+            "GET /api/v1/namespaces/ns/persistentvolumeclaims/iso-artifacts" => {
+                let owner = json!({ "kind": "OSArtifact", "name": "iso", "uid": "u-iso", "apiVersion": "v1" });
+                Some((200, json!({ "metadata": { "name": "iso-artifacts", "namespace": "ns", "ownerReferences": [owner] } })))
+            }
+            _ => None,
+        }
+    };
+    let (snapshot, log) = look(Vec::new(), with(json!({ "phase": "Pending", "specHash": "h", "run": 1 }))).await;
+    let snapshot = snapshot.unwrap();
+    assert_eq!((of_builds(&log), snapshot.artifacts.len(), snapshot.claims.len()), (2, 1, 1));
+    assert_eq!(snapshot.claims[0].owner.as_ref().map(|owner| owner.uid.as_str()), Some("u-iso"));
+    let (snapshot, _) =
+        look(Vec::new(), with(json!({ "phase": "Building", "specHash": "h", "jobName": "j-gone", "jobUID": "u-gone" }))).await;
+    let snapshot = snapshot.unwrap();
+    assert!(snapshot.claims.is_empty());
+    assert!(snapshot.is_absent(&Reference::new("Job", "ns", "j-gone", "u-gone")), "that its Job is gone is confirmed");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ pub fn nodeop(resource: &mut Resource<NodeOpSpec, NodeOpStatus>, visit: &mut Vis
     status(written, visit);
 }
 
-fn meta(meta: &mut Meta, visit: &mut Visit<'_>) {
+pub(super) fn meta(meta: &mut Meta, visit: &mut Visit<'_>) {
     let Meta {
         namespace,
         name,
@@ -149,7 +149,7 @@ fn rollout(rollout: &mut Rollout, visit: &mut Visit<'_>) {
 }
 
 /// Somebody else's type; what it has beside these is a time and a number.
-fn condition(condition: &mut Condition, visit: &mut Visit<'_>) {
+pub(super) fn condition(condition: &mut Condition, visit: &mut Visit<'_>) {
     let texts = [&mut condition.type_, &mut condition.status, &mut condition.reason, &mut condition.message];
     texts.into_iter().for_each(|one| text(one, visit));
 }

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use super::dictionary::Class::{self, Budget as BudgetName, Job as JobName, Namespace, Operation, Uid, Value};
 use super::words::text;
+use crate::artifact::report::Report as BuildReport;
 use crate::labels::report::Report;
 use crate::names;
 use crate::nodeop::rebooting::boot_id;
 use crate::selector::{NodeSelector, Requirement};
 use crate::snapshot::file::SnapshotFile;
-use crate::snapshot::views::{Budget, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
+use crate::snapshot::views::{Budget, Claim, Container, ContainerState, Exit, Holder, Job, Lease, Mark, Node, Owner, Pod, Probe, Trouble};
 use crate::snapshot::{Reference, Snapshot, Unreadable};
 
 /// What is done with each text.
@@ -23,14 +24,51 @@ const KNOWN_VALUES: [&str; 14] = [
 /// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
 const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
 /// Containers that are not people's.
-const KNOWN_CONTAINERS: [&str; 5] =
-    [names::CONTAINER_PROBE, names::CONTAINER_NODEOP, names::CONTAINER_PREFLIGHT, names::CONTAINER_SENTINEL, names::CONTAINER_REBOOT];
+const KNOWN_CONTAINERS: [&str; 21] = [
+    names::CONTAINER_PROBE,
+    names::CONTAINER_NODEOP,
+    names::CONTAINER_PREFLIGHT,
+    names::CONTAINER_SENTINEL,
+    names::CONTAINER_REBOOT,
+    names::CONTAINER_RENDER,
+    names::CONTAINER_BUILDAH,
+    names::CONTAINER_DIGEST,
+    "pull-image-baseimage",
+    "image-extractor",
+    "os-release",
+    "kairos-release",
+    "build-uki-iso",
+    "build-uki-container",
+    "build-uki-uki",
+    "build-iso",
+    "build-netboot",
+    "build-cloud-image",
+    "build-azure-cloud-image",
+    "build-gce-cloud-image",
+    "create-image",
+];
 
 /// Visits everything in a file.
 pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     let SnapshotFile { kind: _, schema_version: _, version: _, snapshot, workload } = file;
-    let Snapshot { now: _, nodes, jobs, pods, probes, drains, budgets, nodeops, upgrades, unreadable, absent, refused, lease, older: _ } =
-        snapshot;
+    let Snapshot {
+        now: _,
+        nodes,
+        jobs,
+        pods,
+        probes,
+        drains,
+        budgets,
+        nodeops,
+        upgrades,
+        artifacts,
+        claims,
+        unreadable,
+        absent,
+        refused,
+        lease,
+        older: _,
+    } = snapshot;
     keys(nodes, |name| visit(Class::Node, name));
     nodes.values_mut().for_each(|one| node(one, visit));
     jobs.iter_mut().for_each(|one| job(one, visit));
@@ -45,6 +83,12 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     budgets.iter_mut().for_each(|one| budget(one, visit));
     nodeops.iter_mut().for_each(|one| super::resource::nodeop(one, visit));
     upgrades.iter_mut().for_each(|one| super::resource::upgrade(one, visit));
+    artifacts.iter_mut().for_each(|one| super::artifact::artifact(one, visit));
+    for Claim { namespace, name, owner: by, deleting: _ } in claims {
+        visit(Namespace, namespace);
+        visit(Class::Owner, name);
+        by.iter_mut().for_each(|one| owner(one, visit));
+    }
     for Unreadable { what, resource_version: _, generation: _, error } in unreadable {
         reference(what, visit);
         text(error, visit);
@@ -197,6 +241,15 @@ fn container(container: &mut Container, visit: &mut Visit<'_>) {
     match state {
         ContainerState::Unknown | ContainerState::Running => {}
         ContainerState::Waiting(why) => trouble(why, visit),
+        // What was built: a file's name stands in messages, too.
+        ContainerState::Ended(how) if *name == names::CONTAINER_DIGEST && how.code == 0 => {
+            let mut told = BuildReport::parse(&how.message);
+            told.files.iter_mut().for_each(|file| {
+                visit(Class::Argument, &mut file.name);
+                file.digest.iter_mut().for_each(|digest| visit(Uid, digest));
+            });
+            how.message = told.message(usize::MAX);
+        }
         // It tells the boot id that the node has, or had.
         ContainerState::Ended(how) if *name == names::CONTAINER_SENTINEL && boot_id(&how.message).is_some() => {
             how.message = how.message.trim().to_string();
@@ -253,7 +306,7 @@ pub(super) fn owner(owner: &mut Owner, visit: &mut Visit<'_>) {
 fn named(kind: &mut String, name: &mut String, visit: &mut Visit<'_>) {
     let class = match kind.as_str() {
         "Node" => Class::Node,
-        "NodeOp" | "NodeOpUpgrade" => Operation,
+        "NodeOp" | "NodeOpUpgrade" | "OSArtifact" => Operation,
         "Job" => JobName,
         "Pod" => Class::Pod,
         _ => Class::Owner,
@@ -278,7 +331,7 @@ fn labels(labels: &mut BTreeMap<String, String>, visit: &mut Visit<'_>) {
 }
 
 /// A label's key: those of Kubernetes and Kairos say nothing about anybody.
-fn label_key(key: &mut String, visit: &mut Visit<'_>) {
+pub(super) fn label_key(key: &mut String, visit: &mut Visit<'_>) {
     let domain = key.split_once('/').map_or("", |(domain, _)| domain);
     let is_known = |known: &&str| domain.strip_suffix(*known).is_some_and(|below| below.is_empty() || below.ends_with('.'));
     if !KNOWN_DOMAINS.iter().any(is_known) {

@@ -35,6 +35,15 @@ const KNOWN: &str = "
     rollout.reboot.timeoutSeconds says selected shown status.nodeInfo.bootID stay telling tells terminating told tolerates uncordon
     whatever zone
     Active active been blanks cannot checked delete downgrade downgraded instead own since later makes passive reboots recovery reference rename set spec.image spec.upgradeActive spec.upgradeRecovery speaks system upgraded upgrades
+    add artifact artifacts base below build builds built called choose claim combined correct edited entry every export exported exporter
+    exporters flat job nested own pushed read-only registry repository required reserved shape source specification such tag two v3.6.0
+    volume volumes buildOptions image.buildImage image.ref imageName baseImageDockerfile baseImageName ociSpec ref ubuntu 24.04
+    spec.artifacts spec.baseImageName spec.exporters spec.image.buildOptions.baseImage spec.image.buildOptions.version spec.image.push
+    spec.volumes spec.volumeBindings.overlayISO spec.volumeBindings.overlayRootfs spec.volumeBindings.buildContext
+    spec.artifacts.overlayISOVolume spec.artifacts.overlayRootfsVolume spec.artifacts.volume spec.artifacts.uki.keysVolume
+    spec.image.ociSpec.buildContextVolume spec.image.caCertificatesVolume template.spec.containers
+    buildah-build build-iso build-netboot build-cloud-image build-azure-cloud-image build-gce-cloud-image build-uki-iso
+    build-uki-container build-uki-uki create-image digest image-extractor kairos-release os-release pull-image-baseimage render
     DNS Job Pod an and any are at be but by do end for go has id in is it its key let new no not now of off on one or pod
     ran run so the to too up was why yet
     nodeops.operator.kairos.io kairos.io/managed operator.kairos.io/rerun operator.kairos.io/retry-failed rounds-status

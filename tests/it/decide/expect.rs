@@ -21,6 +21,8 @@ pub struct Expect {
     ops: BTreeMap<String, Subject>,
     /// Of NodeOpUpgrades, by name.
     upgrades: BTreeMap<String, Subject>,
+    /// Of OSArtifacts, by name.
+    artifacts: BTreeMap<String, Subject>,
     /// Reasons of the sweep, by node.
     sweep: Option<BTreeMap<String, String>>,
     /// Reasons of the labelling, by node; none if nothing is decided about labels.
@@ -73,6 +75,9 @@ impl Expect {
         }
         for (name, subject) in &self.upgrades {
             subject.check(world, plan, "NodeOpUpgrade", name, &mut differences);
+        }
+        for (name, subject) in &self.artifacts {
+            subject.check(world, plan, "OSArtifact", name, &mut differences);
         }
         if let Some(expected) = &self.sweep {
             let swept = plan.decisions.iter().filter(|decision| decision.subject.kind == "Node");
@@ -147,6 +152,7 @@ impl Subject {
         check("conditions", self.conditions.clone(), conditions.join(" "));
         if let Some(part) = &self.message
             && !decision.message.contains(part)
+            && !world.shown(&decision.message).contains(part)
         {
             differences.push(format!("{name}: the message is {:?}, expected {part:?} in it", decision.message));
         }
@@ -170,7 +176,9 @@ fn status_of(world: &World, decision: &Decision) -> Value {
     }
     let (ops, upgrades) = (&world.snapshot.nodeops, &world.snapshot.upgrades);
     let op = ops.iter().find(|op| op.meta.uid == decision.subject.uid).map(|op| json!(op.status));
-    op.or_else(|| upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status)))
+    let artifact = world.snapshot.artifacts.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status));
+    op.or(artifact)
+        .or_else(|| upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status)))
         .unwrap_or_else(|| json!({}))
 }
 
@@ -188,6 +196,13 @@ fn part(world: &World, place: &str, expected: &Value, actual: &Value, difference
                     part(world, &format!("{place}.{key}"), value, there, differences);
                 }
             }
+        }
+        (Value::Array(items), Value::Array(there)) if items.len() == there.len() => {
+            items
+                .iter()
+                .zip(there)
+                .enumerate()
+                .for_each(|(at, (item, there))| part(world, &format!("{place}[{at}]"), item, there, differences));
         }
         (Value::Null, Value::Object(_)) if place.ends_with("status") => {}
         (Value::String(expected), Value::String(actual)) => {

@@ -35,6 +35,10 @@ pub struct Words {
     /// `spec`, `status`, and metadata of NodeOpUpgrades, by name. `madeBy: up` among the fields of an operation makes it the
     /// NodeOp of the upgrade "up".
     upgrades: Map<String, Value>,
+    /// `spec`, `status`, and metadata of OSArtifacts, by name.
+    artifacts: Map<String, Value>,
+    /// The claims that are seen when a build begins: views of them.
+    claims: Vec<Value>,
     jobs: Vec<Value>,
     pods: Vec<Value>,
     /// Pods on nodes, by node; listed for nodes that drain.
@@ -61,6 +65,8 @@ pub struct World {
     pub aliases: BTreeMap<String, String>,
     pub workloads: BTreeMap<String, Vec<Pod>>,
     pub unlisted: Vec<String>,
+    /// Claims that were made.
+    pub made: std::collections::BTreeSet<String>,
 }
 
 /// A time as a case writes it.
@@ -148,6 +154,7 @@ impl Words {
             },
             workloads: BTreeMap::new(),
             unlisted: self.unlisted.clone(),
+            made: Default::default(),
             snapshot,
         };
         for (name, fields) in &self.upgrades {
@@ -160,13 +167,21 @@ impl Words {
             let resource = world.nodeop(name, fields).map_err(|error| format!("NodeOp {name}: {error}"))?;
             world.snapshot.nodeops.push(resource);
         }
+        for (name, fields) in &self.artifacts {
+            world.name_builds(name);
+            let resource = super::artifacts::artifact(&world, name, fields).map_err(|error| format!("OSArtifact {name}: {error}"))?;
+            world.snapshot.artifacts.push(resource);
+        }
+        for fields in &self.claims {
+            world.snapshot.claims.push(typed(json!({"namespace": "default"}), fields.clone())?);
+        }
         world.name_jobs("gone");
         for words in &self.jobs {
-            let job = world.job(words)?;
+            let job = if super::artifacts::is_of_artifact(words) { world.build_job(words)? } else { world.job(words)? };
             world.snapshot.jobs.push(job);
         }
         for words in &self.pods {
-            let pod = world.pod(words)?;
+            let pod = if super::artifacts::is_of_artifact(words) { world.build_pod(words)? } else { world.pod(words)? };
             world.snapshot.pods.push(pod);
         }
         if self.probing.is_some() {

@@ -74,6 +74,17 @@ fn create(world: &mut World, object: &Value) {
         }
         return;
     }
+    if kind == "PersistentVolumeClaim" {
+        world.made.insert(name);
+        return;
+    }
+    if kind == "Job" && object["metadata"]["labels"].get(names::LABEL_ARTIFACT).is_some() {
+        if !world.snapshot.jobs.iter().any(|job| job.name == name) {
+            let job = world.build_job(&json!(format!("{words} held"))).unwrap();
+            world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
+        }
+        return;
+    }
     if kind == "Job" && !world.snapshot.jobs.iter().any(|job| job.name == name) {
         let job = world.job(&json!({"is": format!("{words} held")})).unwrap();
         world.snapshot.jobs.push(Job { created: Some(world.snapshot.now), ..job });
@@ -146,6 +157,7 @@ impl World {
             }
         }
         self.snapshot.absent = absent;
+        self.look_at_builds();
     }
 
     /// The pods of every node that some operation drains, or will.
@@ -171,7 +183,8 @@ impl World {
 
     /// Puts a pod in the place of those of the same name.
     fn put(&mut self, words: &str) -> Result<(), String> {
-        let pod: Pod = self.pod(&json!(words))?;
+        let words = json!(words);
+        let pod: Pod = if super::artifacts::is_of_artifact(&words) { self.build_pod(&words)? } else { self.pod(&words)? };
         self.snapshot.pods.retain(|there| there.name != pod.name);
         self.snapshot.pods.push(pod);
         Ok(())
@@ -188,6 +201,32 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             world.snapshot.now += jiff::SignedDuration::from_secs(seconds);
         }
         ["at", seconds] => world.snapshot.now = time(seconds.parse().map_err(|_| event.to_string())?),
+        ["job", job, "builds"] => {
+            world.put(&format!("{job} told"))?;
+            world.job_mut(job)?.complete = true;
+        }
+        ["job", job, "fails", "in", ..] => {
+            world.put(&format!("{job} exit 3 {}", rest(4)))?;
+            world.job_mut(job)?.failed = Some(Trouble { reason: "BackoffLimitExceeded".into(), message: "over".into() });
+        }
+        ["job", job, "exports"] => world.job_mut(job)?.complete = true,
+        ["claim", name, "is", "there"] => {
+            world.made.insert((*name).to_string());
+            world.snapshot.claims.retain(|claim| claim.name != *name);
+        }
+        ["annotate", "artifact", name, pair] => {
+            let artifact = world.snapshot.artifacts.iter_mut().find(|one| one.meta.name == *name).ok_or("no such artifact")?;
+            let (key, value) = pair.split_once('=').ok_or("annotate artifact iso key=value")?;
+            artifact.meta.annotations.insert(format!("operator.kairos.io/{key}"), value.into());
+        }
+        ["edit", "artifact", name, ..] => {
+            let patch: Value = rounds::yaml::from_str(&rest(3)).map_err(|error| error.to_string())?;
+            let artifact = world.snapshot.artifacts.iter_mut().find(|one| one.meta.name == *name).ok_or("no such artifact")?;
+            let mut spec = serde_json::to_value(&artifact.spec).unwrap();
+            json_patch::merge(&mut spec, &patch);
+            artifact.spec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+            artifact.meta.generation += 1;
+        }
         ["job", job, "completes"] => {
             world.put(&format!("{job} exit 0"))?;
             world.job_mut(job)?.complete = true;
