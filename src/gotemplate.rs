@@ -5,6 +5,7 @@
 //! - `define`, `template` and `block` are refused: one Dockerfile is one template;
 //! - complex numbers are refused;
 //! - names may have marks and numerals such as `²` in them: letters and digits are Rust's;
+//! - a template that is not UTF-8 is refused by who reads it: this takes a `str`, while Go passes any bytes on;
 //! - a template has bounds ([`MAX_STEPS`] and the like): it comes from somebody else, and must end.
 //!
 //! There is nothing in a template that could reach a file, the environment or the clock.
@@ -81,6 +82,11 @@ impl Fault {
         message.push_str(if message.len() < self.message.len() { "…" } else { "" });
         TemplateError { line: lines, column: line.chars().count() + 1, message }
     }
+}
+
+/// What is wrong with a text that would be longer than [`MAX_TEXT`].
+fn too_long() -> String {
+    format!("a text of more than {MAX_TEXT} bytes")
 }
 
 /// Makes a text of a template and its values. It need not be UTF-8: `slice` counts bytes, as in Go.

@@ -1,7 +1,7 @@
 //! `html`, `js` and `urlquery`.
 
 use super::printf;
-use super::spec::{is_printable, split_character};
+use super::spec::{UPPER_DIGITS, is_printable, push_hex, split_character};
 use super::value::Value;
 
 /// The text of the arguments: as `print` makes it, but that nil is no value.
@@ -51,7 +51,10 @@ pub fn query(text: &[u8]) -> Vec<u8> {
             b' ' => escaped.push(b'+'),
             b'-' | b'_' | b'.' | b'~' => escaped.push(*byte),
             byte if byte.is_ascii_alphanumeric() => escaped.push(*byte),
-            byte => escaped.extend(format!("%{byte:02X}").bytes()),
+            byte => {
+                escaped.push(b'%');
+                push_hex(&mut escaped, *byte, UPPER_DIGITS);
+            }
         }
     }
     escaped

@@ -1,7 +1,7 @@
 //! The functions that a template can call: Go's, and no others.
 
 use super::value::Value;
-use super::{compare, escape, printf};
+use super::{MAX_TEXT, compare, escape, printf, too_long};
 
 /// A function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +108,9 @@ pub fn call(function: Function, arguments: &[Value]) -> Result<Value, String> {
         (Function::Len, [value]) => length(value),
         (Function::Index, [value, indexes @ ..]) => index(value, indexes),
         (Function::Slice, [value, indexes @ ..]) => slice(value, indexes),
-        (Function::Html, values) => Ok(Value::text(escape::html(&escape::plain(values)?))),
-        (Function::Js, values) => Ok(Value::text(escape::javascript(&escape::plain(values)?))),
-        (Function::Urlquery, values) => Ok(Value::text(escape::query(&escape::plain(values)?))),
+        (Function::Html, values) => escaped(values, escape::html),
+        (Function::Js, values) => escaped(values, escape::javascript),
+        (Function::Urlquery, values) => escaped(values, escape::query),
         (Function::Print, values) => printf::print(values).map(Value::text),
         (Function::Println, values) => printf::println(values).map(Value::text),
         (Function::Printf, [Value::Text(format), values @ ..]) => printf::printf(format, values).map(Value::text),
@@ -124,6 +124,12 @@ pub fn call(function: Function, arguments: &[Value]) -> Result<Value, String> {
         (Function::Call, [value, ..]) => Err(format!("a {} cannot be called", value.type_name())),
         (function, _) => Err(format!("wrong arguments for {}", function.name())),
     }
+}
+
+/// The text of the arguments, which becomes longer.
+fn escaped(values: &[Value], escape: fn(&[u8]) -> Vec<u8>) -> Result<Value, String> {
+    let text = escape(&escape::plain(values)?);
+    if text.len() > MAX_TEXT { Err(too_long()) } else { Ok(Value::text(text)) }
 }
 
 fn length(value: &Value) -> Result<Value, String> {

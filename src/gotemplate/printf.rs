@@ -3,7 +3,7 @@
 
 use super::spec::{Spec, split_character};
 use super::value::{Sign, Value};
-use super::{MAX_TEXT, float};
+use super::{MAX_TEXT, float, too_long};
 
 /// The widest that Go takes.
 const MAX_WIDTH: i64 = 1_000_000;
@@ -39,7 +39,8 @@ pub fn println(values: &[Value]) -> Result<Vec<u8>, String> {
 /// As text, by a format.
 pub fn printf(format: &[u8], values: &[Value]) -> Result<Vec<u8>, String> {
     let mut printer = Printer::default();
-    let mut reader = Reader { format, at: 0, values, next: 0, was_reordered: false, is_good: true };
+    let last_bracket = format.iter().rposition(|byte| *byte == b']');
+    let mut reader = Reader { format, at: 0, last_bracket, values, next: 0, was_reordered: false, is_good: true };
     while let Some(found) = reader.rest().iter().position(|byte| *byte == b'%') {
         printer.write(&reader.rest()[..found]);
         reader.at += found + 1;
@@ -67,6 +68,8 @@ pub fn printf(format: &[u8], values: &[Value]) -> Result<Vec<u8>, String> {
 struct Reader<'f> {
     format: &'f [u8],
     at: usize,
+    /// Where the last `]` stands: who looked for one behind it each time would read a format of `%[%[%[` for hours.
+    last_bracket: Option<usize>,
     values: &'f [Value],
     next: usize,
     was_reordered: bool,
@@ -169,7 +172,9 @@ impl<'f> Reader<'f> {
             return false;
         }
         self.was_reordered = true;
-        let Some(end) = self.rest().iter().position(|byte| *byte == b']').filter(|_| self.rest().len() >= 3) else {
+        let is_closed = self.rest().len() >= 3 && self.last_bracket.is_some_and(|last| last > self.at);
+        let end = if is_closed { self.rest().iter().position(|byte| *byte == b']') } else { None };
+        let Some(end) = end else {
             self.at += 1;
             self.is_good = false;
             return false;
@@ -218,7 +223,7 @@ struct Printer {
 
 impl Printer {
     fn finish(self) -> Result<Vec<u8>, String> {
-        if self.is_full { Err(format!("a text of more than {MAX_TEXT} bytes")) } else { Ok(self.text) }
+        if self.is_full { Err(too_long()) } else { Ok(self.text) }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -239,6 +244,10 @@ impl Printer {
                     if self.spec.in_go_syntax { (b"map[string]string{", b", ", b"}") } else { (b"map[", b" ", b"]") };
                 self.write(begin);
                 for (index, (key, value)) in map.iter().enumerate() {
+                    // What a width makes of each key is work, also if it has no place any more.
+                    if self.is_full {
+                        break;
+                    }
                     self.write(if index > 0 { between } else { b"" });
                     self.value(&Value::Text(key.clone()), verb);
                     self.write(b":");

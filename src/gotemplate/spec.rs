@@ -2,6 +2,11 @@
 
 use super::value::Sign;
 
+/// Hexadecimal digits, as `%X` has them.
+pub const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+/// The same, as `%x` has them.
+const LOWER_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// What stands between `%` and a verb.
 #[derive(Clone, Debug, Default)]
 pub struct Spec {
@@ -80,7 +85,10 @@ impl Spec {
         while let Some((character, bytes, after)) = split_character(rest) {
             match character {
                 Some(c) => escape(&mut quoted, c, '"', self.plus),
-                None => bytes.iter().for_each(|byte| quoted.extend(format!("\\x{byte:02x}").bytes())),
+                None => bytes.iter().for_each(|byte| {
+                    quoted.extend(b"\\x");
+                    push_hex(&mut quoted, *byte, LOWER_DIGITS);
+                }),
             }
             rest = after;
         }
@@ -91,14 +99,19 @@ impl Spec {
     /// The bytes of a text as hexadecimal digits.
     pub fn hex(&self, text: &[u8], verb: char) -> Vec<u8> {
         let bytes = &text[..self.precision.map_or(text.len(), |precision| precision.min(text.len()))];
-        let prefix = if self.sharp { format!("0{verb}") } else { String::new() };
-        let pairs = bytes.iter().map(|byte| if verb == 'x' { format!("{byte:02x}") } else { format!("{byte:02X}") });
-        let shown = match (bytes.is_empty(), self.space) {
-            (true, _) => String::new(),
-            (false, false) => prefix + &pairs.collect::<String>(),
-            (false, true) => pairs.map(|pair| format!("{prefix}{pair}")).collect::<Vec<_>>().join(" "),
-        };
-        self.pad(shown.as_bytes())
+        let digits = if verb == 'X' { UPPER_DIGITS } else { LOWER_DIGITS };
+        let mut shown = Vec::with_capacity(bytes.len() * 2);
+        for (index, byte) in bytes.iter().enumerate() {
+            let is_apart = self.space && index > 0;
+            if is_apart {
+                shown.push(b' ');
+            }
+            if self.sharp && (is_apart || index == 0) {
+                shown.extend([b'0', verb as u8]);
+            }
+            push_hex(&mut shown, *byte, digits);
+        }
+        self.pad(&shown)
     }
 
     /// An integer, given as its bits; nothing if the verb is not for integers.
@@ -169,6 +182,11 @@ fn magnitude(bits: u64, sign: Sign) -> u64 {
 
 fn character(bits: u64) -> char {
     u32::try_from(bits).ok().and_then(char::from_u32).unwrap_or('\u{fffd}')
+}
+
+/// A byte as two digits.
+pub fn push_hex(text: &mut Vec<u8>, byte: u8, digits: &[u8; 16]) {
+    text.extend([digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
 }
 
 /// How many characters a text has; a byte that is part of none counts as one.

@@ -10,6 +10,9 @@ use super::NodeError;
 use crate::gotemplate::{MAX_TEMPLATE, Values, render};
 use crate::text;
 
+/// How many keys are named in place of one that is missing: the kubelet keeps only the end of a long message.
+const MAX_KEYS: usize = 10;
+
 /// What the container is told.
 #[derive(Clone, Debug)]
 pub struct Render {
@@ -98,11 +101,13 @@ impl Template {
     fn missing(&self) -> NodeError {
         let Self { secret, key, .. } = self;
         let others = self.file.parent().and_then(|folder| keys(folder).ok()).unwrap_or_default();
-        let others: Vec<String> = others.into_iter().map(|(key, _)| key).collect();
-        NodeError::Missing(match others.as_slice() {
-            [] => format!("the Secret {secret} is missing, or has no key {key}"),
-            others => format!("the Secret {secret} has no key {key}; it has {}", others.join(", ")),
-        })
+        if others.is_empty() {
+            return NodeError::Missing(format!("the Secret {secret} is missing, or has no key {key}"));
+        }
+        let shown: Vec<&str> = others.iter().take(MAX_KEYS).map(|(key, _)| key.as_str()).collect();
+        let more = others.len() - shown.len();
+        let and_more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        NodeError::Missing(format!("the Secret {secret} has no key {key}; it has {}{and_more}", shown.join(", ")))
     }
 
     fn wrong(&self, message: &dyn std::fmt::Display) -> NodeError {

@@ -77,20 +77,29 @@ fn worked() -> Duration {
     Duration::from_nanos(times.split(' ').next().and_then(|time| time.parse().ok()).expect("nanoseconds"))
 }
 
-/// What a template becomes without values, in the time that the worst of them may take without optimisation.
+/// What a template becomes with one large value, in the time that the worst of them may take without optimisation.
 fn within_bounds(name: &str, template: &str) -> Result<Vec<u8>, TemplateError> {
+    with_values_within_bounds(name, template, &Values::from([("Big".into(), vec![b'b'; 1 << 20])]))
+}
+
+fn with_values_within_bounds(name: &str, template: &str, values: &Values) -> Result<Vec<u8>, TemplateError> {
     let begun = worked();
-    let rendered = render(template, &Values::from([("Big".into(), vec![b'b'; 1 << 20])]));
+    let rendered = render(template, values);
     let took = worked().saturating_sub(begun);
     assert!(took < Duration::from_secs(10), "{name} took {took:?}");
     rendered
+}
+
+/// A variable `$x` that holds a text so many times doubled.
+fn doubled(text: &str, times: usize) -> String {
+    format!("{{{{$x := `{text}`}}}}{}", "{{$x = print $x $x}}".repeat(times))
 }
 
 #[test]
 fn a_template_that_would_not_end_or_would_fill_the_memory_is_an_error() {
     let repeat = |text: &str, times: usize| text.repeat(times);
     let nested = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", repeat(open, times), repeat(close, times));
-    let doubling = format!("{{{{$x := \"x\"}}}}{}", repeat("{{$x = print $x $x}}", 40));
+    let doubling = doubled("x", 40);
     let variables: String = (0..2000).map(|index| format!("{{{{$v{index} := 1}}}}")).collect();
     for (name, template, message) in [
         ("a huge range", "{{range 9223372036854775807}}{{end}}".to_string(), "more than 1000000 steps"),
@@ -104,6 +113,10 @@ fn a_template_that_would_not_end_or_would_fill_the_memory_is_an_error() {
         ("a text twice as long each time", doubling, "a text of more than 4194304 bytes"),
         ("comparisons of long texts", "{{range 1000000}}{{if eq $.Big $.Big}}{{end}}{{end}}".into(), "works on more than"),
         ("quoted again and again", "{{$x := `\"`}}{{range 40}}{{$x = printf \"%q\" $x | js}}{{end}}".into(), "more than 4194304 bytes"),
+        ("hexadecimal digits", format!("{}{{{{printf \"% #x\" $x}}}}", doubled("x", 22)), "a text of more than 4194304 bytes"),
+        ("escaped for HTML", format!("{}{{{{html $x | len}}}}", doubled("<", 21)), "a text of more than 4194304 bytes"),
+        ("escaped for JavaScript", format!("{}{{{{js $x | len}}}}", doubled("<", 21)), "a text of more than 4194304 bytes"),
+        ("escaped for a URL", format!("{}{{{{urlquery $x | len}}}}", doubled("<", 21)), "a text of more than 4194304 bytes"),
         ("slices", "{{range 1000000}}{{$y := slice $.Big 1}}{{end}}".into(), "works on more than"),
         ("blocks in blocks", nested("{{if 1}}", "", "{{end}}", 50_000), "nested deeper than 200 levels"),
         ("blocks without end", repeat("{{range 2}}", 90_000), "nested deeper than 200 levels"),
@@ -119,6 +132,19 @@ fn a_template_that_would_not_end_or_would_fill_the_memory_is_an_error() {
 }
 
 #[test]
+fn a_width_over_many_values_is_an_error() {
+    // About as many as a Secret can hold.
+    let many: Values = (0..100_000).map(|index| (format!("Key{index}"), b"v".to_vec())).collect();
+    for template in
+        ["{{printf \"%9999999s\" . | len}}", "{{printf \"%9999999d\" . | len}}", "{{printf \"%999999[1]v%999999[1]v\" . | len}}"]
+    {
+        let error = with_values_within_bounds(template, template, &many).expect_err(template);
+        assert!(error.message.contains("a text of more than 4194304 bytes"), "{template}: {error}");
+    }
+    assert_eq!(with_values_within_bounds("narrow", "{{printf \"%9s\" . | len}}", &many).unwrap(), b"2000004");
+}
+
+#[test]
 fn what_is_long_but_ends_is_rendered() {
     let branches = format!("{{{{if 0}}}}{}{{{{else}}}}last{{{{end}}}}", "{{else if 0}}x".repeat(20_000));
     assert_eq!(within_bounds("many branches", &branches).unwrap(), b"last");
@@ -126,6 +152,13 @@ fn what_is_long_but_ends_is_rendered() {
     assert_eq!(within_bounds("deep", &deep).unwrap(), b"x");
     let long = "{{.Big}}".repeat(MAX_TEXT >> 20);
     assert_eq!(within_bounds("as long as allowed", &long).unwrap().len(), MAX_TEXT);
+    for (name, template, length) in [
+        ("arguments that are not closed", format!("{}{{{{printf $x | len}}}}", doubled("%[%", 20)), "1048576"),
+        ("hexadecimal digits", "{{printf \"%x\" .Big | len}} {{printf \"% X\" .Big | len}}".into(), "2097152 3145727"),
+        ("escaped, as long as allowed", format!("{}{{{{html $x | len}}}}", doubled("<", 20)), "4194304"),
+    ] {
+        assert_eq!(String::from_utf8(within_bounds(name, &template).unwrap()).unwrap(), length, "{name}");
+    }
     let tokens = format!("{{{{print {}}}}}", "1 ".repeat(250_000));
     assert_eq!(within_bounds("many arguments", &tokens).unwrap().len(), 499_999);
     let variables: String = (0..900).map(|index| format!("{{{{$v{index} := 1}}}}")).collect();

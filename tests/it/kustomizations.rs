@@ -1,5 +1,6 @@
 //! The servers that people may put beside Rounds: what `kubectl apply -k` makes of them, and what the apiserver says to that.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -50,6 +51,29 @@ fn is_accepted(corner: &Corner, namespace: &str, objects: &[Value]) {
     }
 }
 
+/// Runs the container's command on a folder, with something else in nginx's place.
+fn begins_without_what_was_cut_off(container: &Value, config: &str) {
+    let root = "/usr/share/nginx/html";
+    assert!(config.contains(&format!("client_body_temp_path {root}/.incoming;")), "{config}");
+    assert!(container["volumeMounts"].as_array().unwrap().contains(&json!({"name": "public", "mountPath": root})), "{container}");
+    let folder = std::env::temp_dir().join(format!("rounds-nginx-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("bin")).unwrap();
+    std::fs::create_dir_all(folder.join(".incoming/0")).unwrap();
+    std::fs::write(folder.join(".incoming/0/0000000001"), "half").unwrap();
+    std::fs::write(folder.join("kairos.iso"), "whole").unwrap();
+    std::fs::write(folder.join("bin/nginx"), "#!/bin/sh\nprintf '<%s>' \"$@\"\n").unwrap();
+    std::fs::set_permissions(folder.join("bin/nginx"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let command: Vec<String> = serde_json::from_value(container["command"].clone()).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.join("bin").display());
+    for round in ["with what was left", "with nothing left"] {
+        let arguments = command[1..].iter().map(|argument| argument.replace(root, folder.to_str().unwrap()));
+        let output = std::process::Command::new(&command[0]).args(arguments).env("PATH", &path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "<-g><daemon off;>", "{round}");
+        assert!(!folder.join(".incoming").exists() && folder.join("kairos.iso").exists(), "{round}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn the_servers_for_artifacts_are_accepted_in_any_namespace_and_open_to_pods_of_artifacts_only() {
     let corner = Corner::new("kustomize");
@@ -80,6 +104,7 @@ fn the_servers_for_artifacts_are_accepted_in_any_namespace_and_open_to_pods_of_a
     let (upload, download) = config.split_once("listen 8081").unwrap();
     assert!(upload.contains("listen 8080") && upload.contains("dav_methods PUT") && !download.contains("dav"), "{config}");
     find(&nginx, "Role", "artifactCopier");
+    begins_without_what_was_cut_off(&deployment["spec"]["template"]["spec"]["containers"][0], upload);
 
     let guarded = build(&corner, "nginx", &["nginx-htpasswd"]);
     is_accepted(&corner, "kustomize-strict", &guarded);

@@ -155,6 +155,9 @@ fn what_is_missing_or_wrong_is_one_line_of_the_termination_message() {
     told(&[], "the Secret my-dockerfile is missing, or has no key ociSpec");
     folder.put("template/Dockerfile", "FROM x");
     told(&[], "the Secret my-dockerfile has no key ociSpec; it has Dockerfile");
+    let all: Vec<String> = (0..300).map(|index| format!("{index:03}-{}", "k".repeat(200))).collect();
+    all.iter().for_each(|key| _ = folder.put(&format!("template/{key}"), ""));
+    told(&[], &format!("the Secret my-dockerfile has no key ociSpec; it has {} and 291 more", all[..10].join(", ")));
     folder.put("template/ociSpec", "FROM x\n{{ .A | }}{{ if }}");
     told(&values, "the Secret my-values with the template's values is missing, or empty");
     told(&[], "Secret my-dockerfile, key ociSpec: 2:17: if has no value");
