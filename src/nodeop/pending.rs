@@ -21,6 +21,9 @@ pub const WAVE: usize = 2000;
 /// The same where nodes reboot: each holds two boot ids as well.
 pub const REBOOTING_WAVE: usize = 1400;
 
+/// What is said of a control-plane node that the operation itself is on.
+const TAKEN: &str = "is away";
+
 /// What the operations before this one in the round have, or want.
 #[derive(Debug, Default)]
 pub struct Others<'a> {
@@ -50,7 +53,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     // Nearly in the order of their names, so that a map is made of them at once.
     let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
     let mut full: Option<NodeReason> = None;
-    let mut away = if op.spec.reboots() { control_plane_away(op, &in_flight) } else { None };
+    let mut away = if op.spec.reboots() { control_plane_away(op, &in_flight, others) } else { Vec::new() };
     let unlabelled = if nodes.is_empty() { None } else { unlabelled_control_plane(op) };
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
@@ -73,24 +76,37 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
             continue;
         }
         if op.spec.reboots() && is_control_plane(node) {
-            if let Some(away) = away {
-                let message = format!("control-plane node {away} is away; one at a time is, whatever concurrency says, where nodes reboot");
+            if let Some((first, why)) = away.iter().find(|(first, _)| *first != node.name) {
+                let message = format!("control-plane node {first} {why}; one at a time may be away, where nodes reboot");
                 waiting.push((&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message }));
                 continue;
             }
-            away = Some(&node.name);
+            away.push((&node.name, TAKEN.into()));
         }
         free -= 1;
+        others.in_flight.insert(&node.name, op.meta);
         pending.claims.insert(&node.name, claim(op, node));
     }
     pending.waiting = waiting.into_iter().collect();
     pending
 }
 
-/// A control-plane node that the operation is on, or that it has given up and could not let go of.
-fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>) -> Option<&'a str> {
-    let mut nodes = op.snapshot.nodes.values().filter(|node| is_control_plane(node));
-    nodes.find(|node| in_flight.contains(node.name.as_str()) || op.holds(node)).map(|node| node.name.as_str())
+/// The control-plane nodes that are away or may come to be, whoever is on them and whatever for, and why.
+fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>, others: &Others<'a>) -> Vec<(&'a str, String)> {
+    let why = |node: &Node| {
+        if in_flight.contains(node.name.as_str()) || op.holds(node) {
+            return Some(TAKEN.to_string());
+        }
+        if let Some(other) = others.in_flight.get(node.name.as_str()) {
+            return Some(format!("is taken by {}", other.path()));
+        }
+        if let Some(lock) = &node.lock {
+            return Some(format!("is locked by {}", lock.path()));
+        }
+        (!node.ready).then(|| "is not Ready".to_string())
+    };
+    let nodes = op.snapshot.nodes.values().filter(|node| is_control_plane(node));
+    nodes.filter_map(|node| Some((node.name.as_str(), why(node)?))).collect()
 }
 
 /// A control-plane node that may still be labelled as one of the operation's, and would then have to go before the others.
