@@ -164,7 +164,7 @@ reasons! {
     Orphaned,
     /// A probe looks at the node, for the first time since it has booted.
     Probing,
-    /// The node has booted and waits for its turn to be probed.
+    /// The node has booted and waits to be probed; an operation that selects on what the probe tells takes it after that.
     WaitingForProbe,
     /// The probe of the node failed; it is tried again after a pause.
     ProbeFailed,

@@ -125,22 +125,17 @@ fn pause(attempt: i64) -> SignedDuration {
 
 /// Whether a selector asks for what a probe would tell, while a node is still to be looked at.
 pub fn is_awaited(selector: Option<&NodeSelector>, snapshot: &Snapshot, settings: &Settings) -> bool {
-    awaited(selector, snapshot, settings, |_| true).is_some()
+    !awaited(selector, snapshot, settings).is_empty()
 }
 
-/// The first of some nodes that is still to be looked at, if a selector asks for what a probe would tell and may match it.
-pub fn awaited<'a>(
-    selector: Option<&NodeSelector>,
-    snapshot: &'a Snapshot,
-    settings: &Settings,
-    among: impl Fn(&Node) -> bool,
-) -> Option<&'a Node> {
+/// The nodes that are still to be looked at and may match then, by name, where a selector asks for what a probe would tell.
+/// What their labels say now is of another boot, or of none.
+pub fn awaited<'a>(selector: Option<&NodeSelector>, snapshot: &'a Snapshot, settings: &Settings) -> BTreeMap<&'a str, &'a Node> {
     let told = |key: &String| release::LABELS.contains(&key.as_str());
     let asks = |selector: &&NodeSelector| {
         selector.match_labels.keys().any(told) || selector.match_expressions.iter().any(|requirement| told(&requirement.key))
     };
-    settings.labels_from()?;
-    let selector = selector.filter(asks)?;
+    let Some(selector) = selector.filter(asks).filter(|_| settings.labels_from().is_some()) else { return BTreeMap::new() };
     // What is asked for besides is not a probe's to tell.
     let may_match = |node: &Node| {
         selector.match_labels.iter().all(|(key, value)| told(key) || node.labels.get(key) == Some(value))
@@ -149,7 +144,8 @@ pub fn awaited<'a>(
     let probes = by_node(snapshot);
     let of = |node: &Node| probes.get(node.uid.as_str()).map_or(&[][..], Vec::as_slice);
     let awaited = |node: &Node| !node.is_opted_out() && stranger(node).is_none() && standing(node, of(node), snapshot.now).is_awaited();
-    snapshot.nodes.values().find(|node| among(node) && may_match(node) && awaited(node))
+    let nodes = snapshot.nodes.values().filter(|node| may_match(node) && awaited(node));
+    nodes.map(|node| (node.name.as_str(), node)).collect()
 }
 
 /// Who else has written that the node was probed: what they wrote is theirs, and nothing could be recorded.

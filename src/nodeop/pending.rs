@@ -54,9 +54,12 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
     let mut full: Option<NodeReason> = None;
     let mut away = if op.spec.reboots() { control_plane_away(op, &in_flight, others) } else { Vec::new() };
-    let unlabelled = if nodes.is_empty() { None } else { unlabelled_control_plane(op) };
+    let selector = op.spec.node_selector.as_ref().filter(|_| !nodes.is_empty());
+    let unseen = probed::awaited(selector, op.snapshot, op.settings);
+    let unlabelled = unseen_control_plane(op, &unseen, nodes);
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
+        let obstacle = obstacle.or_else(|| unseen.contains_key(node.name.as_str()).then(to_be_seen));
         if let Some(reason) = obstacle {
             waiting.push((&node.name, reason));
             continue;
@@ -109,11 +112,18 @@ fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>, others
     nodes.filter_map(|node| Some((node.name.as_str(), why(node)?))).collect()
 }
 
-/// A control-plane node that may still be labelled as one of the operation's, and would then have to go before the others.
-fn unlabelled_control_plane<'a>(op: &Operation<'a>) -> Option<&'a str> {
-    let selector = op.spec.node_selector.as_ref();
-    let late = |node: &Node| is_control_plane(node) && !selector.is_none_or(|selector| selector.matches(&node.labels));
-    probed::awaited(selector, op.snapshot, op.settings, late).map(|node| node.name.as_str())
+/// A control-plane node that is still to be looked at, and to be taken before the others if it is one of the operation's.
+fn unseen_control_plane<'a>(op: &Operation<'a>, unseen: &BTreeMap<&'a str, &'a Node>, nodes: &[&'a Node]) -> Option<&'a str> {
+    let selected = |node: &Node| op.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
+    // One that matches and is not among those to be taken is in flight or done.
+    let open = |node: &Node| !selected(node) || nodes.iter().any(|open| open.name == node.name);
+    unseen.values().find(|node| is_control_plane(node) && open(node)).map(|node| node.name.as_str())
+}
+
+/// The labels that the node carries may be those of another system than the one that it has booted, or none yet.
+fn to_be_seen() -> NodeReason {
+    let message = "spec.nodeSelector asks for what a probe tells, and nobody has looked at the node since it booted";
+    NodeReason { reason: Reason::WaitingForProbe, message: message.into() }
 }
 
 /// A new claim; it stands in the status before anything happens to the node.
