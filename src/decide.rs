@@ -7,7 +7,7 @@ use crate::labels;
 use crate::nodeop;
 use crate::nodeop::adopt;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use crate::nodeop::drain::Allowance;
+use crate::nodeop::drain;
 use crate::nodeop::pending::Others;
 use crate::plan::{Action, Decision, Plan};
 use crate::reason::Reason;
@@ -30,7 +30,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
         others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node.as_str(), &resource.meta)));
     }
 
-    let mut allowance = Allowance::new();
+    let mut allowance = drain::allowance(snapshot);
     let mut plan = Plan { decisions: upgrades(snapshot, settings) };
     let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
     for resource in resources {

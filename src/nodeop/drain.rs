@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::api::DrainOptions;
 use crate::artifact;
 use crate::names;
-use crate::snapshot::Snapshot;
 use crate::snapshot::views::{Budget, Pod};
+use crate::snapshot::{Snapshot, doubts};
 
 /// The pods of one node, by what happens to them.
 #[derive(Debug, Default)]
@@ -39,6 +39,20 @@ pub struct Held<'a> {
 
 /// How many disruptions each budget still allows in this round: evictions planned on one node count on the next.
 pub type Allowance<'a> = BTreeMap<(&'a str, &'a str), i32>;
+
+/// What the budgets allow before anything is planned. A pod that stays on a node which is about to reboot will be disrupted;
+/// as long as it is Ready, its budget does not tell of that.
+pub fn allowance(snapshot: &Snapshot) -> Allowance<'_> {
+    let mut allowance = Allowance::new();
+    let rebooting = doubts::rebooting_nodes(snapshot).filter_map(|node| snapshot.drains.get(node));
+    let stays = |pod: &&Pod| pod.ready && !is_passed_over(pod) && !is_daemon(pod) && !is_ours(snapshot, pod);
+    for pod in rebooting.flatten().filter(stays) {
+        for budget in snapshot.budgets_over(pod) {
+            *allowance.entry((&budget.namespace, &budget.name)).or_insert(budget.allowed) -= 1;
+        }
+    }
+    allowance
+}
 
 impl Drain<'_> {
     /// Whether every pod that is to leave has left.
@@ -78,10 +92,10 @@ pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, a
     let Orders { options, own_pod, since, reboots } = orders;
     let mut drain = Drain::default();
     for pod in pods {
-        if pod.mirror || pod.is_terminal() || own_pod == Some(pod.uid.as_str()) || is_ours(snapshot, pod) {
+        if is_passed_over(pod) || own_pod == Some(pod.uid.as_str()) || is_ours(snapshot, pod) {
             continue;
         }
-        if pod.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet") {
+        if is_daemon(pod) {
             if !options.ignores_daemon_sets() {
                 drain.kept.push(Held { pod, why: "belongs to a DaemonSet, which would make it again".into() });
             }
@@ -106,6 +120,15 @@ pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, a
         }
     }
     drain
+}
+
+/// Static pods, and those that have ended.
+fn is_passed_over(pod: &Pod) -> bool {
+    pod.mirror || pod.is_terminal()
+}
+
+fn is_daemon(pod: &Pod) -> bool {
+    pod.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet")
 }
 
 /// Why the options do not let us evict a pod.

@@ -9,6 +9,7 @@ use crate::names;
 use crate::nodeop::adopt;
 use crate::nodeop::api::NodeStep;
 use crate::nodeop::jobs::KIND;
+use crate::nodeop::rebooting;
 use foldhash::HashSet;
 
 /// The kinds of resources that may hold a node; the value of a lock does not tell which.
@@ -119,11 +120,24 @@ pub fn unheld_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
     names
 }
 
-/// The nodes that some operation is draining, or will once it has the lock: their pods, and the budgets over them, are
-/// looked at.
+/// The nodes whose pods, and the budgets over them, are looked at: those that some operation is draining, or will once it
+/// has the lock; and while there is such a node, those that are about to reboot under what their drain has left.
 pub fn draining_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
     let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
     let entries = draining.flat_map(|resource| resource.status.node_statuses.iter());
     let drains = entries.filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)));
-    drains.map(|(name, _)| name.clone()).collect()
+    let mut nodes: BTreeSet<String> = drains.map(|(name, _)| name.clone()).collect();
+    if !nodes.is_empty() {
+        nodes.extend(rebooting_nodes(snapshot).map(str::to_string));
+    }
+    nodes
+}
+
+/// The nodes that were drained and whose reboot is to come or not seen to its end.
+pub fn rebooting_nodes(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
+    let entries = draining.flat_map(|resource| resource.status.node_statuses.iter());
+    let drained = |step| (NodeStep::Starting..=NodeStep::Verifying).contains(&step);
+    let reboots = entries.filter(move |(_, entry)| entry.step.is_some_and(drained) && rebooting::follows(entry));
+    reboots.map(|(name, _)| name.as_str())
 }

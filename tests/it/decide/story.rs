@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use rounds::labels::applied;
 use rounds::names;
-use rounds::nodeop::api::NodeStep;
 use rounds::plan::{Action, Plan, TakeOver};
 use rounds::snapshot::views::{ContainerState, Exit, Holder, Job, Node, Pod, Trouble};
-use rounds::snapshot::{Reference, Snapshot, objects};
+use rounds::snapshot::{Reference, Snapshot, doubts, objects};
 use serde_json::{Value, json};
 
 use super::shorthand::{World, time};
@@ -160,15 +159,11 @@ impl World {
         self.look_at_builds();
     }
 
-    /// The pods of every node that some operation drains, or will.
+    /// The pods of the nodes that a round looks at more closely.
     pub fn list_drains(&mut self) {
         self.snapshot.drains.clear();
-        for resource in self.snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some()) {
-            for (name, entry) in resource.status.node_statuses.iter() {
-                if matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)) && !self.unlisted.contains(name) {
-                    self.snapshot.drains.insert(name.clone(), self.workloads.get(name).cloned().unwrap_or_default());
-                }
-            }
+        for name in doubts::draining_nodes(&self.snapshot).difference(&self.unlisted.iter().cloned().collect::<BTreeSet<String>>()) {
+            self.snapshot.drains.insert(name.clone(), self.workloads.get(name).cloned().unwrap_or_default());
         }
     }
 
