@@ -2,6 +2,7 @@
 
 pub mod drive;
 pub mod pace;
+mod probes;
 mod refusals;
 pub mod shutdown;
 
@@ -139,7 +140,7 @@ pub async fn interruptible(
     most: usize,
     shutdown: &Shutdown,
 ) -> Result<Round, RoundError> {
-    let snapshot = tokio::select! {
+    let mut snapshot = tokio::select! {
         biased;
         () = shutdown.requested() => return Err(RoundError::Stopped),
         snapshot = observe(cluster, settings) => snapshot?,
@@ -147,8 +148,10 @@ pub async fn interruptible(
     if let Some(lease) = snapshot.lease.as_ref().filter(|_| !settings.ignore_lease) {
         return Err(RoundError::OtherOperator { namespace: lease.namespace.clone(), holder: lease.holder.clone() });
     }
-    let plan = decide(&snapshot, settings);
-    let outcome = apply(cluster, &plan, mode, most, &|| shutdown.is_requested()).await;
+    let mut plan = decide(&snapshot, settings);
+    let first = probes::make(cluster, settings, &mut snapshot, &mut plan, mode, most, shutdown).await;
+    let mut outcome = apply(cluster, &plan, mode, most, &|| shutdown.is_requested()).await;
+    first.join(&mut plan, &mut outcome);
     let mut round = Round { snapshot, plan, outcome, denied: BTreeSet::new() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
@@ -178,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::cluster::fake::{Log, fake};
+    use crate::reason::Reason;
 
     fn with_lease() -> (Cluster, Log) {
         fake(|seen| match seen.what.as_str() {
@@ -198,6 +202,32 @@ mod tests {
         let settings = Settings { ignore_lease: true, ..Settings::default() };
         let round = round(&cluster, &settings, Mode::Live).await.unwrap();
         assert!(round.is_settled() && !round.wrote() && !round.is_failed() && !round.is_in_flight());
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_the_server_refuses_is_told_in_its_round_and_keeps_nobody_from_being_done() {
+        let status = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "NotFound", "code": 404,
+            "message": "namespaces \"probes\" not found" });
+        let nodes = ["n1", "n2"].map(|name| {
+            let conditions = [json!({ "type": "Ready", "status": "True" })];
+            json!({ "metadata": { "name": name, "uid": name, "resourceVersion": "1" },
+                "status": { "conditions": conditions, "nodeInfo": { "bootID": "b1" } } })
+        });
+        let (cluster, log) = fake(move |seen| match seen.what.as_str() {
+            "GET /api/v1/nodes" => (200, json!({ "metadata": {}, "items": nodes })),
+            "POST /apis/batch/v1/namespaces/probes/jobs" => (404, status.clone()),
+            _ => (200, json!({ "metadata": {}, "items": [] })),
+        });
+        let settings = Settings { probe_namespace: Some("probes".into()), probes: 1, ..Settings::default() };
+        for _ in 0..2 {
+            let round = round(&cluster, &settings, Mode::Live).await.unwrap();
+            let reasons: Vec<_> =
+                round.plan.decisions[0].nodes.values().map(|why| (why.reason, why.message.contains("not found"))).collect();
+            // The second one was not tried: there is room for one at a time.
+            assert_eq!(reasons, [(Reason::ProbeFailed, true); 2]);
+            assert!(round.is_settled() && !round.wrote());
+        }
+        assert_eq!(log.lines().iter().filter(|line| line.starts_with("POST")).count(), 2, "each round asks again");
     }
 
     #[tokio::test]

@@ -52,7 +52,8 @@ pub struct Snapshot {
     pub unreadable: Vec<Unreadable>,
     /// What a GET confirmed not to exist (any more), or to exist under another uid.
     pub absent: BTreeSet<Reference>,
-    /// What the server said against creating an object in this very round; it does not outlive it.
+    /// What the server said against creating an object in this very round, or of a namespace against all probes in it; it
+    /// does not outlive the round.
     #[serde(skip)]
     pub refused: BTreeMap<Reference, String>,
     /// A held lease of the existing operator.

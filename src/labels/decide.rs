@@ -6,6 +6,7 @@ use super::job::job;
 use super::probed::{self, Standing};
 use super::report::Report;
 use crate::names;
+use crate::nodeop::verdict;
 use crate::plan::{Action, Decision, NodeLabels, NodeReason, Step};
 use crate::reason::Reason;
 use crate::settings::Settings;
@@ -116,6 +117,11 @@ impl<'a> Labelling<'a> {
         let mut due = std::mem::take(&mut self.due);
         due.sort_by_key(|(attempt, node, _)| (*attempt, node.name.as_str()));
         for (index, (attempt, node, last)) in due.into_iter().enumerate() {
+            if let Some(why) = probed::refusal(node, attempt, self.snapshot, self.settings) {
+                let message = format!("its probe could not be made: {}; each round tries again", verdict::said(why));
+                self.note(node, Reason::ProbeFailed, message);
+                continue;
+            }
             if index >= free {
                 self.note(node, Reason::WaitingForProbe, format!("{} nodes are probed at a time", self.settings.probes));
                 continue;

@@ -11,8 +11,8 @@ use crate::names;
 use crate::nodeop::verdict;
 use crate::selector::NodeSelector;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
 use crate::snapshot::views::{Node, Probe};
+use crate::snapshot::{Reference, Snapshot};
 
 /// The longest pause between two probes of one boot.
 const LONGEST_PAUSE: i64 = 3600;
@@ -143,9 +143,24 @@ pub fn awaited<'a>(selector: Option<&NodeSelector>, snapshot: &'a Snapshot, sett
     };
     let probes = by_node(snapshot);
     let of = |node: &Node| probes.get(node.uid.as_str()).map_or(&[][..], Vec::as_slice);
-    let awaited = |node: &Node| !node.is_opted_out() && stranger(node).is_none() && standing(node, of(node), snapshot.now).is_awaited();
+    let refused = |node: &Node, standing: &Standing<'_>| match standing {
+        Standing::Due(attempt, _) => refusal(node, *attempt, snapshot, settings).is_some(),
+        _ => false,
+    };
+    let awaited = |node: &Node| {
+        let standing = standing(node, of(node), snapshot.now);
+        !node.is_opted_out() && stranger(node).is_none() && standing.is_awaited() && !refused(node, &standing)
+    };
     let nodes = snapshot.nodes.values().filter(|node| may_match(node) && awaited(node));
     nodes.map(|node| (node.name.as_str(), node)).collect()
+}
+
+/// What the server has said in this round against the next probe of a node, or against all of them.
+pub fn refusal<'a>(node: &Node, attempt: i64, snapshot: &'a Snapshot, settings: &Settings) -> Option<&'a str> {
+    let namespace = settings.labels_from().filter(|_| !snapshot.refused.is_empty())?;
+    let name = names::probe_name(&node.name, &node.uid, &node.boot_id, attempt);
+    let job = snapshot.refused.get(&Reference::new("Job", namespace, &name, ""));
+    job.or_else(|| snapshot.refused.get(&Reference::new("Namespace", "", namespace, ""))).map(String::as_str)
 }
 
 /// Who else has written that the node was probed: what they wrote is theirs, and nothing could be recorded.

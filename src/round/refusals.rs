@@ -18,10 +18,13 @@ use crate::snapshot::{Reference, Snapshot, objects};
 
 /// Decides once more, with what was refused as part of what the round saw, and writes the statuses that follow from it.
 pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mode: Mode, shutdown: &Shutdown) {
-    let refused = refused(round);
+    let mut refused = refused(round);
+    // The probes were told of already.
+    refused.retain(|what, _| !round.snapshot.refused.contains_key(what));
     if refused.is_empty() || mode != Mode::Live {
         return;
     }
+    refused.extend(round.snapshot.refused.clone());
     let mut snapshot = Snapshot { refused, ..round.snapshot.clone() };
     let mut noted = BTreeSet::new();
     for decision in &round.plan.decisions {

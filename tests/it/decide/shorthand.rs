@@ -49,6 +49,8 @@ pub struct Words {
     probing: Option<usize>,
     probes: Vec<Value>,
     budgets: Vec<Value>,
+    /// Probes that the server has refused in this very round; "all": none is taken.
+    refused_probes: Vec<String>,
     /// `Kind name`; "auto": whatever a GET would confirm.
     absent: Vec<String>,
     unreadable: Vec<String>,
@@ -186,6 +188,13 @@ impl Words {
         }
         if self.probing.is_some() {
             world.name_probes();
+        }
+        for name in &self.refused_probes {
+            let what = match name.as_str() {
+                "all" => Reference::new("Namespace", "", super::probes::NAMESPACE, ""),
+                job => Reference::new("Job", super::probes::NAMESPACE, &world.real(job), ""),
+            };
+            world.snapshot.refused.insert(what, "exceeded quota".into());
         }
         for words in &self.probes {
             let probe = world.probe(words)?;
