@@ -54,7 +54,7 @@ impl Drop for Folder {
 #[test]
 fn the_example_becomes_a_dockerfile() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/dockerfile");
-    let (template, values) = (example.join("Dockerfile"), example.join("values.yaml"));
+    let (template, values) = (example.join("Dockerfile"), example.join("Dockerfile.values"));
     let (template, values) = (template.to_str().unwrap(), values.to_str().unwrap());
     let output = rounds(&["render", template, "--values", values]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", error(&output));
