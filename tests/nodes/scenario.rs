@@ -213,7 +213,7 @@ impl Scenario {
 
     /// The same with more flags.
     pub fn settle_with(&self, flags: &[&str]) -> i32 {
-        let args = ["run", "--until-settled", "--timeout", "240s", "--namespace", &self.name];
+        let args = ["run", "--until-settled", "--timeout", "600s", "--namespace", &self.name];
         let mut command = self.world.command(env!("CARGO_BIN_EXE_rounds"), &args);
         command.args(flags);
         command.env("KUBECONFIG", &self.kubeconfig).stdin(Stdio::null());

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::scenario::Scenario;
+use crate::seen::Seen;
 
 /// An image whose agent fails on worker-1, and one of the same version that has it mended.
 const BROKEN: &str = "quay.io/kairos/opensuse:leap-15.6-standard-amd64-generic-v3.6.1-k3sv1.30.11-k3s1";
@@ -52,6 +53,35 @@ fn an_agent_that_fails_on_the_second_node_stops_the_upgrade_and_a_mended_image_f
         scenario.assert_rebooted_once(node);
         assert_eq!(world.get(&["node", node])["metadata"]["annotations"]["kairos.io/version"], "v3.6.1", "{node}");
     }
+    scenario.assert_given_back();
+}
+
+#[test]
+#[ignore = "minutes of the patience that real hardware is given by default: `make nightly`"]
+fn the_documented_canary_goes_over_real_nodes_with_only_image_and_selector_changed() {
+    let scenario = Scenario::on_all("documented");
+    scenario.set_version("v3.4.1");
+    let apart = json!({"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"});
+    let apart = json!({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}});
+    scenario.deployment("web", 3, &apart);
+    scenario.create(&json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+        "spec": {"minAvailable": 2, "selector": {"matchLabels": {"app": "web"}}},
+    }));
+    scenario.manifest("tests/manifests/seeds/nodeopupgrade-canary.yaml", |upgrade| {
+        upgrade["spec"]["image"] = json!("quay.io/kairos/opensuse:leap-15.6-standard-amd64-generic-v3.6.0-k3sv1.30.11-k3s1");
+        upgrade["spec"]["nodeSelector"]["matchLabels"]["scenario"] = json!(scenario.name);
+    });
+    let seen = Seen::during(&scenario, || assert_eq!(scenario.settle_with(&["--probe-namespace", scenario.name.as_str()]), 0));
+    let status = scenario.upgrade_status("kairos-upgrade");
+    for node in &scenario.nodes {
+        scenario.assert_rebooted_once(node);
+        let entry = &status["nodeStatuses"][node];
+        assert_eq!(entry["message"], "Job and reboot completed successfully", "its version was looked at: {status:#}");
+        assert_eq!(scenario.world.get(&["node", node])["metadata"]["annotations"]["kairos.io/version"], "v3.6.0", "{node}");
+    }
+    assert_eq!((&status["phase"], &seen.order[0]), (&json!("Completed"), &"control-1".to_string()), "{status:#}");
+    assert!(seen.fewest_available >= Some(2) && seen.most_cordoned == 1 && seen.most_down <= 1, "{seen:?}");
     scenario.assert_given_back();
 }
 
