@@ -69,29 +69,25 @@ impl Entry {
 
 /// The requests of one user, in the order in which they arrived. The log lags a little: it is read until it stands still.
 pub fn of_user(plane: &ControlPlane, user: &str) -> Vec<Entry> {
-    let mut text = read(plane);
+    let mut lines = lines_of(plane, user);
     loop {
         std::thread::sleep(Duration::from_millis(200));
-        let again = read(plane);
-        let count = |text: &str| text.lines().filter(|line| is_of(line, user)).count();
-        if count(&text) == count(&again) {
+        let again = lines_of(plane, user);
+        if lines.len() == again.len() {
             break;
         }
-        text = again;
+        lines = again;
     }
-    let mut entries: Vec<Entry> = text
-        .lines()
-        .filter(|line| is_of(line, user))
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|event| event["user"]["username"] == user)
-        .map(|event| Entry::new(&event))
-        .collect();
+    let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut entries: Vec<Entry> = events.filter(|event| event["user"]["username"] == user).map(|event| Entry::new(&event)).collect();
     entries.sort_by(|a, b| a.at.cmp(&b.at));
     entries
 }
 
-fn is_of(line: &str, user: &str) -> bool {
-    line.contains(&format!("\"{user}\""))
+/// The lines that speak of a user. All tests share the log, so that it is long, and few lines of it are one test's.
+fn lines_of(plane: &ControlPlane, user: &str) -> Vec<String> {
+    let quoted = format!("\"{user}\"");
+    read(plane).lines().filter(|line| line.contains(&quoted)).map(ToString::to_string).collect()
 }
 
 fn read(plane: &ControlPlane) -> String {

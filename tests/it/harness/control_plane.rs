@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-use super::feed;
+use super::{api::Api, feed};
 
 /// A running control plane; it ends with this process, if this process started it.
 pub struct ControlPlane {
@@ -15,6 +15,7 @@ pub struct ControlPlane {
     pub audit_log: PathBuf,
     kubectl: PathBuf,
     kubeconfig: Option<PathBuf>,
+    api: OnceLock<Api>,
 }
 
 impl ControlPlane {
@@ -61,7 +62,7 @@ impl ControlPlane {
     fn existing(dir: PathBuf) -> Self {
         std::fs::create_dir_all(&dir).expect("a folder for kubeconfigs");
         let audit_log = std::env::var_os("ROUNDS_AUDIT_LOG").map(PathBuf::from).unwrap_or_default();
-        Self { dir, audit_log, kubectl: "kubectl".into(), kubeconfig: None }
+        Self { dir, audit_log, kubectl: "kubectl".into(), kubeconfig: None, api: OnceLock::new() }
     }
 
     fn built(root: &Path, dir: PathBuf) -> Self {
@@ -72,12 +73,18 @@ impl ControlPlane {
         up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
         run(up);
         let kubeconfig = Some(dir.join("kubeconfig"));
-        Self { audit_log: dir.join("audit.log"), kubectl: PathBuf::from(bin.trim()).join("kubectl"), kubeconfig, dir }
+        Self { audit_log: dir.join("audit.log"), kubectl: PathBuf::from(bin.trim()).join("kubectl"), kubeconfig, dir, api: OnceLock::new() }
     }
 
     /// The administrator's kubeconfig; None: the user's own.
     pub fn admin(&self) -> Option<PathBuf> {
         self.kubeconfig.clone()
+    }
+
+    /// A connection as the administrator; None where the user's own kubectl is all that is known.
+    pub fn api(&self) -> Option<&Api> {
+        let kubeconfig = self.kubeconfig.as_ref()?;
+        Some(self.api.get_or_init(|| Api::new(kubeconfig)))
     }
 
     /// kubectl as the administrator.

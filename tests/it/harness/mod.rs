@@ -1,5 +1,6 @@
 //! What the tests of this binary share: a real control plane, one namespace, user and set of nodes per test, and the audit log.
 
+pub mod api;
 pub mod audit;
 pub mod control_plane;
 pub mod kubelet;
@@ -123,19 +124,13 @@ impl Corner {
 
     /// The corner's nodes as they are now.
     pub fn nodes_now(&self) -> Vec<Value> {
-        let list: Value =
-            serde_json::from_str(&self.kubectl(&["get", "nodes", "-l", &format!("corner={}", self.name), "-o", "json"])).expect("a list");
-        list["items"].as_array().cloned().unwrap_or_default()
+        self.selected("nodes", &format!("corner={}", self.name))
     }
 
     /// Waits until this many pods with a label run and are Ready.
     pub fn wait_for_pods(&self, selector: &str, count: usize) {
         let ready = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod);
-        wait_for(selector, Duration::from_secs(60), || {
-            let text = self.kubectl(&["-n", &self.name, "get", "pods", "-l", selector, "-o", "json"]);
-            let list: Value = serde_json::from_str(&text).expect("a list");
-            list["items"].as_array().is_some_and(|pods| pods.iter().filter(ready).count() == count)
-        });
+        wait_for(selector, Duration::from_secs(60), || self.selected("pods", selector).iter().filter(ready).count() == count);
     }
 
     /// Waits until the disruption controller has counted a budget's pods.
@@ -222,14 +217,24 @@ impl Corner {
 
     /// An object; null if there is none.
     pub fn get(&self, kind: &str, name: &str) -> Value {
+        if let (Some(api), Some(path)) = (self.plane.api(), api::path(kind, &self.name)) {
+            return api.get(&format!("{path}/{name}")).unwrap_or(Value::Null);
+        }
         let output = self.kubectl_with(&["-n", &self.name, "get", kind, name, "-o", "json"], None);
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
 
     /// All objects of a kind in this corner's namespace.
     pub fn list(&self, kind: &str) -> Vec<Value> {
-        let output = self.kubectl_with(&["-n", &self.name, "get", kind, "-o", "json"], None);
-        let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
+        self.selected(kind, "")
+    }
+
+    /// Those with these labels.
+    fn selected(&self, kind: &str, labels: &str) -> Vec<Value> {
+        let list = match (self.plane.api(), api::path(kind, &self.name)) {
+            (Some(api), Some(path)) => api.get(&format!("{path}?labelSelector={}", labels.replace('=', "%3D"))).expect("a list"),
+            _ => serde_json::from_str(&self.kubectl(&["-n", &self.name, "get", kind, "-l", labels, "-o", "json"])).expect("a list"),
+        };
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
