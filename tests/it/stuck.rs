@@ -17,7 +17,8 @@ fn reason_after_one_round(corner: &Corner, spoken: impl FnMut() -> bool) -> (Val
     let running = || corner.status("op")["nodeStatuses"][&node]["step"] == "Running";
     corner.rounds_until("the Job may run", running);
     wait_for("the cluster says what is wrong", Duration::from_secs(30), spoken);
-    std::thread::sleep(YOUNG);
+    // Times in metadata, and the apiserver's own, are whole seconds.
+    std::thread::sleep(YOUNG + Duration::from_secs(1));
     corner.round();
     let why = corner.rounds(&["why", &node]);
     (corner.status("op")["nodeStatuses"][&node].clone(), why.out)
@@ -31,7 +32,7 @@ fn has_event(corner: &Corner, reason: &str) -> bool {
 fn a_missing_image_and_a_missing_pull_secret_are_named_and_the_time_limit_frees_the_slot() {
     let corner = Corner::new("image");
     corner.nodes(1, 0);
-    let spec = json!({"command": ["no-image"], "image": "registry.example/none:1", "imagePullSecrets": [{"name": "absent"}], "rollout": {"nodeTimeoutSeconds": 15}});
+    let spec = json!({"command": ["no-image"], "image": "registry.example/none:1", "imagePullSecrets": [{"name": "absent"}], "rollout": {"nodeTimeoutSeconds": 45}});
     corner.create(&corner.nodeop("op", spec));
     let pulling = || corner.list("pods").iter().any(|pod| pod.to_string().contains("ImagePullBackOff"));
     // What the kubelet says about a Secret that is not there.

@@ -2,7 +2,7 @@
 //! each look (kubectl) would take from the machine what the control plane needs.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -14,7 +14,7 @@ impl Api {
     /// With the credentials of a kubeconfig.
     pub fn new(kubeconfig: &Path) -> Self {
         let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-        let client = runtime().block_on(async {
+        let client = wait(async {
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.expect("a kubeconfig");
             kube::Client::try_from(config).expect("a client")
         });
@@ -24,7 +24,8 @@ impl Api {
     /// An object, or a list with the kind in each of its items, as kubectl shows it; None if there is no answer.
     pub fn get(&self, path: &str) -> Option<Value> {
         let request = http::Request::get(path).body(Vec::new()).expect("a request");
-        let mut answer: Value = runtime().block_on(self.0.request(request)).ok()?;
+        let client = self.0.clone();
+        let mut answer: Value = wait(async move { client.request(request).await }).ok()?;
         if let Some(kind) = answer["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).map(String::from) {
             let version = answer["apiVersion"].clone();
             for item in answer["items"].as_array_mut().into_iter().flatten() {
@@ -50,6 +51,16 @@ pub fn path(kind: &str, namespace: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("/{group}/namespaces/{namespace}/{resource}"))
+}
+
+/// What comes of it. Not by `block_on`: some tests are asynchronous themselves, and those cannot.
+fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    let (told, outcome) = mpsc::channel();
+    runtime().spawn(async move {
+        // Nobody listens any more only where a test has panicked.
+        let _ = told.send(future.await);
+    });
+    outcome.recv().expect("an outcome")
 }
 
 /// Shared by all tests, which are threads.
