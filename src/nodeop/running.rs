@@ -198,11 +198,14 @@ pub fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
     jobs.clone().find(|job| Some(&job.uid) == place.entry.job_uid.as_ref()).or_else(|| jobs.clone().find(nameless))
 }
 
-/// The kubelet alternates between two words for one failed pull; the first stands, so that nothing is written for it.
+/// The kubelet alternates between two words for one failed pull; the first stands, so that nothing is written for it, until
+/// a missing pull secret is named as well.
 fn keep_pull_trouble(place: &Place<'_, '_>, reason: Reason, message: String) -> String {
     let is_pull = |text: &str| text.contains("ErrImagePull") || text.contains("ImagePullBackOff");
+    let names_secret = |text: &str| text.contains(verdict::MISSING_SECRET);
     match place.entry.message.as_deref() {
-        Some(before) if reason == Reason::CannotStart && is_pull(before) && is_pull(&message) => before.to_string(),
+        Some(before) if reason != Reason::CannotStart || !is_pull(before) || !is_pull(&message) => message,
+        Some(before) if names_secret(before) || !names_secret(&message) => before.to_string(),
         _ => message,
     }
 }

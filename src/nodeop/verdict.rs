@@ -87,6 +87,9 @@ fn underway(job: &Job, pods: &[&Pod], node_ready: bool) -> Verdict {
     }
 }
 
+/// The kubelet's word for a pull secret that is not there.
+pub const MISSING_SECRET: &str = "FailedToRetrieveImagePullSecret";
+
 /// Why a pod does not start, in the words of the kubelet: a waiting container, or a warning about the pod.
 pub fn start_trouble(pod: &Pod) -> Option<Trouble> {
     // Waiting for its turn is no trouble.
@@ -99,7 +102,7 @@ pub fn start_trouble(pod: &Pod) -> Option<Trouble> {
     });
     let started = pod.containers.iter().any(|container| matches!(container.state, ContainerState::Running | ContainerState::Ended(_)));
     // A missing pull secret shows as a failed pull; the warning beside it names the secret.
-    let secret = pod.warnings.iter().find(|warning| warning.reason == "FailedToRetrieveImagePullSecret");
+    let secret = pod.warnings.iter().find(|warning| warning.reason == MISSING_SECRET);
     match (waiting, secret) {
         (Some(waiting), Some(secret)) => {
             Some(Trouble { reason: waiting.reason, message: format!("{} ({}: {})", waiting.message, secret.reason, secret.message) })
