@@ -13,7 +13,7 @@ mod measure;
 use std::process::Stdio;
 use std::time::Duration;
 
-use harness::{ControlPlane, Corner};
+use harness::Corner;
 use measure::{many_nodes, now, peak_mib};
 use rounds::decide::decide;
 use rounds::settings::Settings;
@@ -23,9 +23,6 @@ use rounds::simulate::rollout::{Limits, Rollout};
 use rounds::simulate::world::World;
 use rounds::snapshot::Snapshot;
 use serde_json::json;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     decisions(10_000);
@@ -90,8 +87,7 @@ fn median(snapshot: &Snapshot) -> Duration {
 
 /// Idle rounds over nodes that have all run an operation.
 fn rounds(nodes: usize) {
-    let own = ControlPlane::own("scale");
-    let corner = Corner::on(own.plane(), "scale");
+    let corner = Corner::alone("scale");
     many_nodes(&corner, nodes);
     corner.create(&corner.nodeop("op", json!({})));
     let start = now();

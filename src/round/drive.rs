@@ -25,7 +25,7 @@ pub enum Ending {
 
 /// How many writes a round in a row makes before it leaves the rest to the next one. A thousand nodes are then locked while
 /// the commands on the first of them run already; a round that locked them all would leave the control plane idle meanwhile.
-const WRITES: usize = 400;
+const WRITES: usize = 500;
 
 /// What is told of every finished round.
 pub type Tell<'a> = &'a mut dyn FnMut(&Result<Round, RoundError>);
