@@ -101,6 +101,23 @@ pub(super) fn volumes(spec: &OSArtifactSpec, plan: &BuildPlan<'_>) -> Result<(),
     }
 }
 
+/// How long a word of a command line may be, with its end: Linux' MAX_ARG_STRLEN.
+const WORD: usize = 128 * 1024;
+
+/// Values for a template are words of a command line, `--set=KEY=VALUE` each.
+pub(super) fn values(spec: &OSArtifactSpec, plan: &BuildPlan<'_>) -> Result<(), String> {
+    let field = if spec.is_flat() { "dockerfileTemplateValues" } else { "image.ociSpec.templateValues" };
+    for (key, value) in plan.recipe.iter().flat_map(|recipe| &recipe.values) {
+        if key.is_empty() || key.contains('=') {
+            return Err(format!("spec.{field} has the key {key:?}: a name that is not empty and has no = in it is needed"));
+        }
+        if "--set==".len() + key.len() + value.len() >= WORD {
+            return Err(format!("spec.{field}.{key} has {} bytes, and 128 KiB are the limit: put it into a Secret", value.len()));
+        }
+    }
+    Ok(())
+}
+
 /// Blocks of Kubernetes' own types are what their types say.
 pub(super) fn embedded(spec: &OSArtifactSpec) -> Result<(), String> {
     let wrong = |field: String, error: serde_json::Error| format!("spec.{field}: {error}");
@@ -136,6 +153,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_out_is_named_with_field_and_remedy() {
+        let values = |values: Value| json!({"baseImageDockerfile": {"name": "d"}, "dockerfileTemplateValues": values});
         let keyed = json!({"uki": {"iso": true, "keysVolume": "keys"}});
         for (spec, expected) in [
             (json!({}), "spec has no source: set image, or one of imageName"),
@@ -154,6 +172,9 @@ mod tests {
             (json!({"imageName": "i", "volumes": [{"name": "a", "emptyDir": 3}]}), "spec.volumes[0]: "),
             (json!({"imageName": "i", "exporters": [{"template": {"spec": {}}}]}), "spec.exporters[0]"),
             (json!({"baseImageName": "i", "baseImageDockerfile": {"name": "d"}}), "spec.baseImageName cannot be combined"),
+            (values(json!({"a=b": "1"})), "spec.dockerfileTemplateValues has the key \"a=b\""),
+            (values(json!({"": "1"})), "spec.dockerfileTemplateValues has the key \"\""),
+            (values(json!({"a": "x".repeat(131_072)})), "spec.dockerfileTemplateValues.a has 131072 bytes"),
         ] {
             let told = refused(spec);
             assert!(told.contains(expected), "{told}");

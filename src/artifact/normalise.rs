@@ -154,6 +154,7 @@ pub fn normalise<'a>(name: &'a str, spec: &'a OSArtifactSpec) -> Result<BuildPla
         None => flat(name, &spec.flat),
     };
     check::volumes(spec, &plan)?;
+    check::values(spec, &plan)?;
     check::embedded(spec)?;
     Ok(plan)
 }

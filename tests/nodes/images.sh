@@ -1,12 +1,12 @@
 #!/bin/bash
-# images.sh DIR PUBLIC PRIVATE: makes the images of the tests in DIR and pushes
+# images.sh DIR BIN PUBLIC PRIVATE: makes the images of the tests in DIR and pushes
 # them to the two registries, HOST:PORT each. Nothing comes from anywhere else: a
 # root folder becomes one layer, and that with two JSON documents an image.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1"
 cd "$1"
-public=$2 private=$3
+bin=$2 public=$3 private=$4
 case $(uname -m) in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) architecture=$(uname -m) ;; esac
 
 digest() { echo "sha256:$(sha256sum "$1" | cut -d' ' -f1)"; }
@@ -97,3 +97,42 @@ push kairos-broken "$public/$(tag v3.6.1)" "$path,\"Cmd\":[\"sh\"]"
 cp -r busybox node-check
 install "$here/images/node-check" node-check/node-check
 push node-check "$private/tools/node-check:2.3.1" "$path"
+
+# The images of the documents that systems are built from.
+kairos v3.6.0 "$public/kairos/opensuse:leap-15.6-core-amd64-generic-v3.6.0"
+shell opensuse
+mkdir -p opensuse/var/log
+install -D "$here/images/zypper" opensuse/usr/bin/zypper
+push opensuse "$public/opensuse/leap:15.6" "$path,\"Cmd\":[\"sh\"]"
+
+# What builds operating systems: the real buildah, and a stand-in for Kairos' own
+# tool around the real xorriso. Their shell is bash, as scripts of builds want it.
+bash_too() { # ROOT
+    shell "$1"
+    with_libraries "$1" "$(command -v bash)" /bin/bash
+}
+bash_too buildah
+with_libraries buildah "$(command -v buildah)" /usr/bin/buildah
+install -D -m 644 /etc/containers/policy.json buildah/etc/containers/policy.json
+for file in registries.conf storage.conf; do install -D -m 644 "$here/etc/$file" "buildah/etc/containers/$file"; done
+mkdir -p buildah/var/tmp
+printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' >buildah/etc/passwd
+push buildah "$public/${BUILDAH_IMAGE#*/}" "$path"
+bash_too auroraboot
+with_libraries auroraboot "$(command -v xorriso)" /usr/bin/xorriso
+with_libraries auroraboot "$(command -v curl)" /usr/bin/curl
+for tool in auroraboot luet; do install -D "$here/images/$tool" "auroraboot/usr/bin/$tool"; done
+push auroraboot "$public/${TOOL_IMAGE#*/}" "$path"
+# And what they are uploaded with and to: the real programs, by the names of the manifests.
+shell curl
+with_libraries curl "$(command -v curl)" /usr/bin/curl
+for tag in latest 8.16.0; do push curl "$public/curlimages/curl:$tag" "$path,\"Entrypoint\":[\"curl\"]"; done
+shell nginx
+with_libraries nginx "$bin/nginx" /usr/sbin/nginx
+install -D -m 644 "$here/etc/nginx.conf" nginx/etc/nginx/nginx.conf
+mkdir -p nginx/{etc/nginx/upload,usr/share/nginx/html,var/cache/nginx,var/log/nginx}
+push nginx "$public/library/nginx:1.28.0" "$path"
+shell registry
+with_libraries registry "$bin/registry" /bin/registry
+install -D -m 644 "$here/etc/registry.yaml" registry/etc/distribution/config.yml
+push registry "$public/library/registry:3.0.0" "$path,\"Entrypoint\":[\"registry\",\"serve\",\"/etc/distribution/config.yml\"]"

@@ -7,8 +7,10 @@
 mod wait;
 
 mod scenario;
+mod site;
 mod world;
 
+mod artifacts;
 mod guards;
 mod installed;
 mod labels;

@@ -339,7 +339,8 @@ fn sleeping() -> Value {
     json!({"name": "app", "image": "busybox:1.37", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "infinity"]})
 }
 
-fn merge(into: &mut Value, from: &Value) {
+/// Lays one object over another.
+pub fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             from.iter().for_each(|(key, value)| merge(into.entry(key).or_insert(Value::Null), value))

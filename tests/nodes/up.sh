@@ -5,21 +5,23 @@
 #
 # ROUNDS_BINARY      the program that becomes Rounds' own image; must be given
 # ROUNDS_IMAGE       under this name
+# TOOL_IMAGE         the name of the image that makes ISOs
+# BUILDAH_IMAGE      the name of the image that builds images
 # ROUNDS_PARENT_PID  a process at whose end all of it ends too
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=lib.sh
 . "$here/lib.sh"
-: "${1:?usage: up.sh DIR}" "${ROUNDS_BINARY:?is not set}" "${ROUNDS_IMAGE:?is not set}"
+: "${1:?usage: up.sh DIR}" "${ROUNDS_BINARY:?is not set}" "${ROUNDS_IMAGE:?is not set}" "${TOOL_IMAGE:?is not set}" "${BUILDAH_IMAGE:?is not set}"
 ((EUID == 0)) || { echo "up.sh: nodes need root: containerd, mounts and namespaces" >&2; exit 1; }
-"$here/require.sh"
 bin=$("$here/../cluster/build.sh" kubelet registry)
+"$here/require.sh" "$bin"
 umask 022
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 "$here/down.sh" "$dir"
 # Only what an earlier run made, by name: DIR may be anything.
-rm -rf "$dir"/{nodes,images,registry,control-plane,up,world.log}
+rm -rf "$dir"/{nodes,images,registry,names,control-plane,up,world.log}
 mkdir -p "$dir/nodes"
 cd "$dir"
 [[ $(stat -f -c %T .) != overlayfs ]] || { echo "up.sh: $dir is on an overlay, and nodes need to make theirs on it" >&2; exit 1; }

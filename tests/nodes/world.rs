@@ -38,9 +38,11 @@ impl World {
         let runners = dir.join("runners");
         let _ = std::fs::remove_dir_all(&runners);
         std::fs::create_dir_all(&runners).expect("a folder for the runners' logs");
+        let settings = Settings::default();
         let mut up = Command::new(root.join("tests/nodes/up.sh"));
         up.arg(&dir).env("ROUNDS_PARENT_PID", std::process::id().to_string());
-        up.env("ROUNDS_BINARY", env!("CARGO_BIN_EXE_rounds")).env("ROUNDS_IMAGE", Settings::default().runner_image);
+        up.env("ROUNDS_BINARY", env!("CARGO_BIN_EXE_rounds")).env("ROUNDS_IMAGE", settings.runner_image);
+        up.env("TOOL_IMAGE", settings.tool_image).env("BUILDAH_IMAGE", settings.buildah_image);
         let output = up.stdin(Stdio::null()).stderr(Stdio::inherit()).output().expect("up.sh starts");
         assert!(output.status.success(), "the nodes could not be started; logs are in {}", dir.display());
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -80,6 +82,12 @@ impl World {
     pub fn inside(&self, args: &[&str]) -> Output {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.init, "--pid", "--mount", "--net", "--"]).args(args).output().expect("nsenter starts")
+    }
+
+    /// A program in the tree of a node that is up; it must succeed.
+    pub fn on_node(&self, node: &str, args: &[&str]) {
+        let output = self.inside(&[&["nsenter", "--target", &self.plug(node), "--mount", "--"], args].concat());
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Where `up.sh` keeps everything.

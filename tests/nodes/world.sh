@@ -16,6 +16,14 @@ ip link set nodes up
 # would lead to the API server is an address of the world's own, and the server
 # listens on the Service's port.
 ip address add 10.96.0.1/32 dev lo
+# Pods resolve names as in any cluster: those of the registries, and those of
+# Services as tests make them known, in a file of DIR/names each.
+ip address add 10.96.0.10/32 dev lo
+ip address add 10.96.0.20/32 dev lo
+mkdir -p names
+dnsmasq --keep-in-foreground --user=root --no-resolv --no-hosts --bind-interfaces --listen-address=10.96.0.10 --pid-file= \
+    --local-ttl=1 --hostsdir="$dir/names" --address=/quay.io/docker.io/10.96.0.20 --log-facility="$dir/dnsmasq.log" &
+socat TCP-LISTEN:80,bind=10.96.0.20,fork,reuseaddr TCP:127.0.0.1:5000 &
 
 registry() { # NAME PORT AUTH: the real one, with its storage in DIR
     mkdir -p "registry/$1"
@@ -35,7 +43,7 @@ registry public 5000 ""
 # shellcheck disable=SC2016
 echo 'puller:$2y$05$roundsroundsroundsroueYzxqGlC3991uEJcQ03tpDmYz/jI1yYu' >registry/htpasswd
 registry private 5001 "auth: {htpasswd: {realm: private, path: $dir/registry/htpasswd}}"
-"$here/images.sh" "$dir/images" 127.0.0.1:5000 127.0.0.1:5001 &
+"$here/images.sh" "$dir/images" "$bin" 127.0.0.1:5000 127.0.0.1:5001 &
 images=$!
 
 # Each node as its kubelet authenticates: the node authorizer lets it see what its pods need.

@@ -140,6 +140,6 @@ pub struct SecretKey {
     pub name: String,
     /// The key; unset: what the field's description says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = 253), regex(pattern = r"^[-._a-zA-Z0-9]*$"))]
     pub key: Option<String>,
 }
