@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use harness::{ControlPlane, Corner, wait_for};
+use harness::{Corner, wait_for};
 use measure::{cpu_seconds, many_nodes, now, servers, since, spent};
 use rounds::cluster::{Cluster, apply::apply, connect::Connection};
 use rounds::nodeop::jobs::Claim;
@@ -35,8 +35,7 @@ struct Cost {
 fn main() {
     let nodes: usize = std::env::var_os("NODES").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(1000);
     let runs: usize = std::env::var_os("RUNS").and_then(|text| text.to_str()?.parse().ok()).unwrap_or(3);
-    let own = ControlPlane::own("bench");
-    let corner = Corner::on(own.plane(), "bench");
+    let corner = Corner::alone("bench");
     many_nodes(&corner, nodes);
     println!("{nodes} nodes with 50 images each, {runs} runs, this binary in the bench profile");
 

@@ -12,9 +12,9 @@ use crate::nodeop::pending::Others;
 use crate::plan::{Action, Decision, Plan};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::{Resource, Snapshot, Unreadable};
+use crate::snapshot::{Meta, Resource, Snapshot, Unreadable};
 use crate::sweep;
-use crate::upgrade::{self, bond, child};
+use crate::upgrade::{self, bond};
 
 /// What is said of a resource that is somebody else's to act on.
 const OTHER_NAMESPACE: &str = "this runner acts on other namespaces only (--namespace)";
@@ -31,7 +31,9 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     }
 
     let mut allowance = drain::allowance(snapshot);
-    let mut plan = Plan { decisions: upgrades(snapshot, settings) };
+    // The upgrades come first: their NodeOps are decided on what they say.
+    let upgrades = each(&snapshot.upgrades, settings, |upgrade| upgrade::decide::decide(snapshot, upgrade), upgrade::decide::untouched);
+    let mut plan = Plan { decisions: upgrades };
     let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
     for resource in resources {
         if !settings.acts_on(&resource.meta.namespace) {
@@ -49,33 +51,28 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
         let terms = bond::terms(snapshot, settings, resource);
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, terms, &mut others, &mut allowance));
     }
-    plan.decisions.extend(artifacts(snapshot, settings));
+    let decide_artifact = |artifact: &_| artifact::decide::decide(snapshot, settings, artifact);
+    plan.decisions.extend(each(&snapshot.artifacts, settings, decide_artifact, artifact::decide::untouched));
     plan.decisions.extend(snapshot.unreadable.iter().filter(|unreadable| settings.acts_on(&unreadable.what.namespace)).map(unreadable));
     plan.decisions.extend(labels::decide::decide(snapshot, settings));
     plan.decisions.extend(sweep::decide(snapshot, settings));
     plan
 }
 
-/// The upgrades come first: their NodeOps are decided on what they say.
-fn upgrades(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
-    let mut upgrades: Vec<_> = snapshot.upgrades.iter().collect();
-    upgrades.sort_by_key(|upgrade| upgrade.meta.order());
-    let decide = |upgrade: &child::Upgrade| match settings.acts_on(&upgrade.meta.namespace) {
-        true => upgrade::decide::decide(snapshot, upgrade),
-        false => Decision { settled: true, ..upgrade::decide::untouched(&upgrade.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
+/// Decides resources that know nothing of each other, the older ones first, where this runner acts on them.
+fn each<Spec, Status>(
+    resources: &[Resource<Spec, Status>],
+    settings: &Settings,
+    decide: impl Fn(&Resource<Spec, Status>) -> Decision,
+    untouched: fn(&Meta, Reason, &str) -> Decision,
+) -> Vec<Decision> {
+    let mut resources: Vec<_> = resources.iter().collect();
+    resources.sort_by_key(|resource| resource.meta.order());
+    let decide = |resource: &Resource<Spec, Status>| match settings.acts_on(&resource.meta.namespace) {
+        true => decide(resource),
+        false => Decision { settled: true, ..untouched(&resource.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
     };
-    upgrades.into_iter().map(decide).collect()
-}
-
-/// The artifacts know nothing of each other, and nothing of nodes.
-fn artifacts(snapshot: &Snapshot, settings: &Settings) -> Vec<Decision> {
-    let mut artifacts: Vec<_> = snapshot.artifacts.iter().collect();
-    artifacts.sort_by_key(|artifact| artifact.meta.order());
-    let decide = |artifact: &artifact::decide::Artifact| match settings.acts_on(&artifact.meta.namespace) {
-        true => artifact::decide::decide(snapshot, settings, artifact),
-        false => Decision { settled: true, ..artifact::decide::untouched(&artifact.meta, Reason::OtherNamespace, OTHER_NAMESPACE) },
-    };
-    artifacts.into_iter().map(decide).collect()
+    resources.into_iter().map(decide).collect()
 }
 
 /// The objects, by uid, that a decision changes in what they are to do.

@@ -86,6 +86,22 @@ pub struct StatusWrite {
     pub status: Document,
 }
 
+impl StatusWrite {
+    /// The status of a resource, in the place of the one that it was decided on.
+    pub fn new<T>(api_version: &str, of: Reference, resource_version: &str, before: &T, after: T) -> Self
+    where
+        T: Serialize + Clone + Any + Debug + Send + Sync,
+    {
+        Self {
+            api_version: api_version.into(),
+            of,
+            resource_version: resource_version.into(),
+            before: Document::of(before.clone()),
+            status: Document::of(after),
+        }
+    }
+}
+
 /// A value that is to be sent as JSON, kept as what it is: to write the status of ten thousand nodes as text takes
 /// milliseconds, to read it again ten times as long, and a decision that is only looked at needs neither.
 #[derive(Clone, Debug)]

@@ -8,6 +8,8 @@ pub mod shutdown;
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
+
 use crate::artifact::api::ArtifactPhase;
 use crate::artifact::decide::Artifact;
 use crate::cluster::Cluster;
@@ -16,11 +18,10 @@ use crate::cluster::errors::ObserveError;
 use crate::cluster::observe::observe;
 use crate::decide::decide;
 use crate::labels::probed::is_live;
-use crate::nodeop::api::NodeOpStatus;
 use crate::outcome::{Outcome, Verdict};
 use crate::plan::{Decision, Plan};
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Resource, Snapshot};
 
 pub use crate::cluster::apply::Mode;
 pub use drive::{Ending, run_for, run_loop, run_until_settled};
@@ -168,10 +169,13 @@ fn is_starting(artifact: &Artifact) -> bool {
     }
 }
 
-/// The status of a NodeOp as it stands after a decision: what the decision wants to write, or what is there.
-pub fn status_after(snapshot: &Snapshot, decision: &Decision) -> NodeOpStatus {
+/// The status of one of these resources as it stands after a decision: what the decision wants to write, or what is there.
+pub fn status_after<Spec, Status>(resources: &[Resource<Spec, Status>], decision: &Decision) -> Status
+where
+    Status: DeserializeOwned + Clone + Default + 'static,
+{
     let written = decision.status.as_ref().and_then(|write| write.status.read());
-    let present = || snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid).map(|r| r.status.clone());
+    let present = || resources.iter().find(|resource| resource.meta.uid == decision.subject.uid).map(|resource| resource.status.clone());
     written.or_else(present).unwrap_or_default()
 }
 

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
@@ -141,6 +142,14 @@ impl Meta {
     /// The value of a node lock held by this resource: `<namespace>/<name>@<uid>`.
     pub fn holder(&self) -> String {
         format!("{}/{}@{}", self.namespace, self.name, self.uid)
+    }
+
+    /// What makes this resource, of that kind, the controlling owner of what is made for it: the garbage collector removes that
+    /// with it.
+    pub fn owner_reference(&self, api_version: &str, kind: &str) -> Value {
+        json!({
+            "apiVersion": api_version, "kind": kind, "name": self.name, "uid": self.uid, "controller": true, "blockOwnerDeletion": true,
+        })
     }
 
     /// The key of the fixed order in which resources are decided: the older one goes first.

@@ -143,14 +143,7 @@ impl Run<'_> {
             "namespace": self.meta.namespace,
             "labels": self.labels(),
             "annotations": self.annotations(),
-            "ownerReferences": [{
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "name": self.meta.name,
-                "uid": self.meta.uid,
-                "controller": true,
-                "blockOwnerDeletion": true,
-            }],
+            "ownerReferences": [self.meta.owner_reference(API_VERSION, KIND)],
         })
     }
 }

@@ -14,7 +14,7 @@ use super::{API_VERSION, KIND, building, events, exporting, retention};
 use crate::crds;
 use crate::names;
 use crate::nodeop;
-use crate::plan::{Decision, Document, StatusWrite};
+use crate::plan::{Decision, StatusWrite};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
 use crate::settings::Settings;
@@ -151,13 +151,9 @@ fn conclude(
     steps: Vec<crate::plan::Step>,
 ) -> Decision {
     let meta = &artifact.meta;
-    let status = standing.status(meta, &artifact.status, next, snapshot.now).map(|after| StatusWrite {
-        api_version: API_VERSION.into(),
-        of: reference(meta),
-        resource_version: meta.resource_version.clone(),
-        before: Document::of(artifact.status.clone()),
-        status: Document::of(after),
-    });
+    let before = &artifact.status;
+    let after = standing.status(meta, before, next, snapshot.now);
+    let status = after.map(|after| StatusWrite::new(API_VERSION, reference(meta), &meta.resource_version, before, after));
     Decision {
         subject: reference(meta),
         reason: standing.reason,

@@ -48,15 +48,18 @@ impl Standing<'_> {
 
 /// Whether a probe is one of a node's.
 pub fn is_of(probe: &Probe, node: &Node) -> bool {
-    probe.job.owner.as_ref().is_some_and(|owner| owner.kind == "Node" && owner.uid == node.uid)
+    node_uid(probe) == Some(&node.uid)
+}
+
+fn node_uid(probe: &Probe) -> Option<&String> {
+    probe.job.owner.as_ref().filter(|owner| owner.kind == "Node").map(|owner| &owner.uid)
 }
 
 /// The probes by the uid of their node.
 pub fn by_node(snapshot: &Snapshot) -> BTreeMap<&str, Vec<&Probe>> {
     let mut probes: BTreeMap<&str, Vec<&Probe>> = BTreeMap::new();
     for probe in &snapshot.probes {
-        let owner = probe.job.owner.as_ref().filter(|owner| owner.kind == "Node");
-        probes.entry(owner.map_or("", |owner| owner.uid.as_str())).or_default().push(probe);
+        probes.entry(node_uid(probe).map_or("", String::as_str)).or_default().push(probe);
     }
     probes
 }

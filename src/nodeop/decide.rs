@@ -16,7 +16,7 @@ use super::terms::Terms;
 use super::{events, order, release, retention, runs};
 use crate::labels::probed;
 use crate::names::FOREIGN_FINALIZER;
-use crate::plan::{Decision, Document, NodeReason, StatusWrite, Step};
+use crate::plan::{Decision, NodeReason, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
 use crate::settings::Settings;
@@ -201,13 +201,8 @@ fn conclude<'a>(
     let steps = if looks_only { Vec::new() } else { next.steps };
     let (mut reasons, mut waiting) = (next.reasons, next.waiting);
     reasons.append(&mut waiting);
-    let status = after.filter(|_| !looks_only).map(|after| StatusWrite {
-        api_version: API_VERSION.into(),
-        of: subject.clone(),
-        resource_version: op.meta.resource_version.clone(),
-        before: Document::of(before.clone()),
-        status: Document::of(after),
-    });
+    let after = after.filter(|_| !looks_only);
+    let status = after.map(|after| StatusWrite::new(API_VERSION, subject.clone(), &op.meta.resource_version, before, after));
     Decision {
         subject,
         reason: summary.reason,

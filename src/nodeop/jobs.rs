@@ -152,14 +152,7 @@ impl Claim<'_> {
             "namespace": self.meta.namespace,
             "labels": labels,
             "annotations": annotations,
-            "ownerReferences": [{
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "name": self.meta.name,
-                "uid": self.meta.uid,
-                "controller": true,
-                "blockOwnerDeletion": true,
-            }],
+            "ownerReferences": [self.meta.owner_reference(API_VERSION, KIND)],
         })
     }
 

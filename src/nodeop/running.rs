@@ -203,9 +203,7 @@ pub fn named_job<'a>(place: &Place<'_, 'a>) -> Option<&'a Job> {
 fn keep_pull_trouble(place: &Place<'_, '_>, reason: Reason, message: String) -> String {
     let is_pull = |text: &str| text.contains("ErrImagePull") || text.contains("ImagePullBackOff");
     let names_secret = |text: &str| text.contains(verdict::MISSING_SECRET);
-    match place.entry.message.as_deref() {
-        Some(before) if reason != Reason::CannotStart || !is_pull(before) || !is_pull(&message) => message,
-        Some(before) if names_secret(before) || !names_secret(&message) => before.to_string(),
-        _ => message,
-    }
+    let says_as_much = |before: &&str| is_pull(before) && is_pull(&message) && (names_secret(before) || !names_secret(&message));
+    let before = place.entry.message.as_deref().filter(|_| reason == Reason::CannotStart);
+    before.filter(says_as_much).map(ToString::to_string).unwrap_or(message)
 }

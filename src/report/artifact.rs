@@ -3,23 +3,18 @@
 use serde_json::{Value, json};
 
 use super::paint::Tone;
+use super::status;
 use super::table::{self, Cell};
 use super::words::age;
 use crate::artifact::KIND;
 use crate::artifact::api::{ExporterResult, OSArtifactStatus};
 use crate::plan::Decision;
-use crate::round::Round;
+use crate::round::{Round, status_after};
 
 /// The decisions about artifacts, each with its status as it will stand.
 pub fn decisions(round: &Round) -> impl Iterator<Item = (&Decision, OSArtifactStatus)> {
     let decisions = round.plan.decisions.iter().filter(|decision| decision.subject.kind == KIND);
-    decisions.map(|decision| (decision, after(round, decision)))
-}
-
-fn after(round: &Round, decision: &Decision) -> OSArtifactStatus {
-    let written = decision.status.as_ref().and_then(|write| write.status.read());
-    let present = || round.snapshot.artifacts.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| one.status.clone());
-    written.or_else(present).unwrap_or_default()
+    decisions.map(|decision| (decision, status_after(&round.snapshot.artifacts, decision)))
 }
 
 /// All artifacts, a line each; nothing if there are none.
@@ -32,22 +27,15 @@ pub fn table(round: &Round, beneath: bool) -> String {
     format!("{title}{}", table::render(&["NAMESPACE", "NAME", "PHASE", "DONE", "REASON", "NOW", "MESSAGE"], &rows))
 }
 
-fn row(decision: &Decision, status: &OSArtifactStatus) -> Vec<Cell> {
-    let tone = Tone::of_decision(decision);
-    vec![
-        decision.subject.namespace.as_str().into(),
-        decision.subject.name.as_str().into(),
-        Cell::new(status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default(), tone),
-        status.progress.clone().unwrap_or_default().into(),
-        Cell::new(decision.reason.code(), tone),
-        status.current.clone().filter(|now| *now != decision.reason.code()).unwrap_or_default().into(),
-        decision.message.as_str().into(),
-    ]
+fn row(decision: &Decision, of: &OSArtifactStatus) -> Vec<Cell> {
+    let mut row = status::head(decision, of.phase, of.progress.as_deref());
+    row.extend([status::reason(decision), status::now(decision, of.current.as_deref()), decision.message.as_str().into()]);
+    row
 }
 
 /// One artifact: where it stands, its files, and its exporters.
 pub fn details(round: &Round, decision: &Decision) -> String {
-    let status = after(round, decision);
+    let status = status_after(&round.snapshot.artifacts, decision);
     let title = Tone::Strong.paint(&decision.subject.to_string());
     let phase = status.phase.map_or_else(|| "-".into(), |phase| format!("{phase:?}"));
     let reason = Tone::of_decision(decision).paint(decision.reason.code());

@@ -181,7 +181,7 @@ fn path(decision: &Decision) -> String {
 
 fn bar(round: &Round, decision: &Decision, name: usize, columns: usize) -> String {
     const WIDTH: usize = 20;
-    let status: NodeOpStatus = status_after(&round.snapshot, decision);
+    let status: NodeOpStatus = status_after(&round.snapshot.nodeops, decision);
     let counts = status.nodes.unwrap_or_default();
     let number = |nodes: i64| usize::try_from(nodes).unwrap_or(0);
     let share = |nodes: i64| number(nodes) * WIDTH / number(counts.total).max(1);

@@ -1,5 +1,7 @@
 //! Where operations stand: a table of all, one of them node by node, and the same for programs.
 
+use std::fmt::Debug;
+
 use serde_json::{Value, json};
 
 use super::artifact;
@@ -68,7 +70,7 @@ pub fn details(round: &Round, decision: &Decision) -> String {
     if decision.subject.kind != upgrade::api::KIND {
         return operation(round, decision);
     }
-    let status = upgrade_after(round, decision);
+    let status = status_after(&round.snapshot.upgrades, decision);
     let title = Tone::Strong.paint(&decision.subject.to_string());
     let phase = status.phase.map_or_else(|| "-".into(), |phase| format!("{phase:?}"));
     format!("{title}: {phase} {}\n  {}\n", status.progress.as_deref().unwrap_or("-"), said(decision))
@@ -76,7 +78,7 @@ pub fn details(round: &Round, decision: &Decision) -> String {
 
 /// One operation, node by node: what is in flight first, then what failed, waits, and is done.
 fn operation(round: &Round, decision: &Decision) -> String {
-    let status = status_after(&round.snapshot, decision);
+    let status = status_after(&round.snapshot.nodeops, decision);
     let phase = status.phase.map_or_else(|| "-".into(), |phase| format!("{phase:?}"));
     let title = Tone::Strong.paint(&decision.subject.to_string());
     let mut text = format!("{title}: {phase} {}\n  {}\n", status.progress.as_deref().unwrap_or("-"), said(decision));
@@ -144,19 +146,13 @@ pub fn warnings(round: &Round) -> Vec<Value> {
 /// The decisions about operations, each with its status as it will stand.
 fn operations(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpStatus)> {
     let operations = round.plan.decisions.iter().filter(|decision| decision.subject.kind == "NodeOp");
-    operations.map(|decision| (decision, status_after(&round.snapshot, decision)))
+    operations.map(|decision| (decision, status_after(&round.snapshot.nodeops, decision)))
 }
 
 /// The decisions about upgrades, each with its status as it will stand.
 fn upgrades(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpUpgradeStatus)> {
     let upgrades = round.plan.decisions.iter().filter(|decision| decision.subject.kind == upgrade::api::KIND);
-    upgrades.map(|decision| (decision, upgrade_after(round, decision)))
-}
-
-fn upgrade_after(round: &Round, decision: &Decision) -> NodeOpUpgradeStatus {
-    let written = decision.status.as_ref().and_then(|write| write.status.read());
-    let present = || round.snapshot.upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| one.status.clone());
-    written.or_else(present).unwrap_or_default()
+    upgrades.map(|decision| (decision, status_after(&round.snapshot.upgrades, decision)))
 }
 
 /// Whether a decision is about an upgrade that says what its NodeOp says, and nothing of its own.
@@ -169,30 +165,37 @@ pub fn is_mirror(round: &Round, decision: &Decision) -> bool {
 }
 
 fn upgrade_row(decision: &Decision, status: &NodeOpUpgradeStatus) -> Vec<Cell> {
-    let tone = Tone::of_decision(decision);
+    let mut row = head(decision, status.phase, status.progress.as_deref());
+    row.extend([reason(decision), decision.message.as_str().into()]);
+    row
+}
+
+/// What every line about a resource begins with: namespace, name, phase and how much is done.
+pub(super) fn head(decision: &Decision, phase: Option<impl Debug>, progress: Option<&str>) -> Vec<Cell> {
     vec![
         decision.subject.namespace.as_str().into(),
         decision.subject.name.as_str().into(),
-        Cell::new(status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default(), tone),
-        status.progress.clone().unwrap_or_default().into(),
-        Cell::new(decision.reason.code(), tone),
-        decision.message.as_str().into(),
+        Cell::new(phase.map(|phase| format!("{phase:?}")).unwrap_or_default(), Tone::of_decision(decision)),
+        progress.unwrap_or_default().into(),
     ]
 }
 
+/// The reason for which a resource stands where it stands.
+pub(super) fn reason(decision: &Decision) -> Cell {
+    Cell::new(decision.reason.code(), Tone::of_decision(decision))
+}
+
+/// What goes on now, where the reason does not say it already.
+pub(super) fn now(decision: &Decision, current: Option<&str>) -> Cell {
+    current.filter(|now| *now != decision.reason.code()).unwrap_or_default().into()
+}
+
 fn row(decision: &Decision, status: &NodeOpStatus) -> Vec<Cell> {
-    let tone = Tone::of_decision(decision);
     let in_flight = status.node_statuses.values().filter(|entry| entry.step.is_some()).count();
-    vec![
-        decision.subject.namespace.as_str().into(),
-        decision.subject.name.as_str().into(),
-        Cell::new(status.phase.map(|phase| format!("{phase:?}")).unwrap_or_default(), tone),
-        status.progress.clone().unwrap_or_default().into(),
-        if in_flight > 0 { in_flight.to_string() } else { String::new() }.into(),
-        Cell::new(decision.reason.code(), tone),
-        status.current.clone().filter(|now| *now != decision.reason.code()).unwrap_or_default().into(),
-        decision.message.as_str().into(),
-    ]
+    let in_flight = if in_flight > 0 { in_flight.to_string() } else { String::new() };
+    let mut row = head(decision, status.phase, status.progress.as_deref());
+    row.extend([in_flight.into(), reason(decision), now(decision, status.current.as_deref()), decision.message.as_str().into()]);
+    row
 }
 
 fn failed_rows(round: &Round, decision: &Decision, status: &NodeOpStatus) -> Vec<Vec<Cell>> {

@@ -123,7 +123,7 @@ impl Tally {
 fn resource(round: &Round, decision: &Decision, detailed: bool) -> Value {
     let mut value = json!({"resource": decision.subject, "settled": decision.settled, "failed": decision.failed});
     if detailed {
-        let status = status_after(&round.snapshot, decision);
+        let status = status_after(&round.snapshot.nodeops, decision);
         value["reason"] = json!(decision.reason);
         value["message"] = json!(decision.message);
         value["phase"] = json!(status.phase);

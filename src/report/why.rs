@@ -45,7 +45,7 @@ pub fn json(round: &Round, name: &str) -> Option<Value> {
                 "reason": why.reason,
                 "message": why.message,
                 "meaning": why.reason.meaning(),
-                "entry": status_after(&round.snapshot, decision).node_statuses.get(name),
+                "entry": status_after(&round.snapshot.nodeops, decision).node_statuses.get(name),
                 "operation": {"reason": decision.reason, "message": decision.message},
             })
         })
@@ -117,7 +117,7 @@ fn operation(round: &Round, decision: &Decision, name: &str) -> String {
         let _ = writeln!(text, "  {}", why.message);
     }
     let _ = writeln!(text, "  {}", Tone::Dim.paint(&format!("({})", why.reason.meaning())));
-    let status = status_after(&round.snapshot, decision);
+    let status = status_after(&round.snapshot.nodeops, decision);
     if let Some(entry) = status.node_statuses.get(name) {
         let _ = writeln!(text, "  {}", standing(round, entry));
         if let Some(job) = &entry.job_name {

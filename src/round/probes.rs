@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::refusals::unbound;
 use super::{Mode, Shutdown};
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
@@ -65,7 +66,7 @@ fn refused(outcome: &Outcome) -> BTreeMap<Reference, String> {
     for action in &tried {
         // A namespace that is not there is told by 404.
         if let Verdict::Failed(message) | Verdict::NotSetUp(message) | Verdict::Moved(message) = &action.verdict {
-            refused.insert(Reference { uid: String::new(), ..action.target.clone() }, message.clone());
+            refused.insert(unbound(&action.target), message.clone());
         }
     }
     let everything = refused.first_key_value().filter(|_| refused.len() == tried.len());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Mode, Round, Shutdown};
+use super::{Mode, Round, Shutdown, status_after};
 use crate::artifact;
 use crate::cluster::Cluster;
 use crate::cluster::apply::apply;
@@ -50,12 +50,11 @@ pub async fn note(cluster: &Cluster, settings: &Settings, round: &mut Round, mod
 /// Puts the resource as it is now in the place of the one that was decided on, if its status is what the decision wrote.
 async fn look_again(cluster: &Cluster, snapshot: &mut Snapshot, decision: &Decision) -> bool {
     let subject = &decision.subject;
-    let written = decision.status.as_ref();
     if subject.kind == artifact::KIND {
         let read = |object| objects::artifact(object).ok();
         let Some(fresh) = fresh(cluster, kinds::ARTIFACT, subject).await.and_then(read) else { return false };
+        let expected = status_after(&snapshot.artifacts, decision);
         let Some(place) = snapshot.artifacts.iter_mut().find(|seen| seen.meta.uid == fresh.meta.uid) else { return false };
-        let expected = written.and_then(|write| write.status.read()).unwrap_or_else(|| place.status.clone());
         let same = fresh.status == expected;
         if same {
             *place = fresh;
@@ -64,7 +63,7 @@ async fn look_again(cluster: &Cluster, snapshot: &mut Snapshot, decision: &Decis
     }
     let read = |object| objects::nodeop(object).ok();
     let Some(fresh) = fresh(cluster, kinds::NODEOP, subject).await.and_then(read) else { return false };
-    let same = fresh.meta.uid == subject.uid && fresh.status == super::status_after(snapshot, decision);
+    let same = fresh.meta.uid == subject.uid && fresh.status == status_after(&snapshot.nodeops, decision);
     if same {
         snapshot.nodeops.retain(|other| other.meta.uid != fresh.meta.uid);
         snapshot.nodeops.push(fresh);
@@ -83,7 +82,8 @@ fn refused(round: &Round) -> BTreeMap<Reference, String> {
     refused.collect()
 }
 
-fn unbound(target: &Reference) -> Reference {
+/// An object by its name, as it is known before the server has given it a uid.
+pub(super) fn unbound(target: &Reference) -> Reference {
     Reference { uid: String::new(), ..target.clone() }
 }
 

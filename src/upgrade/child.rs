@@ -112,14 +112,7 @@ pub fn object(upgrade: &Upgrade) -> Value {
             "namespace": meta.namespace,
             "labels": {names::LABEL_UPGRADE: names::label_value(&meta.name)},
             "annotations": annotations,
-            "ownerReferences": [{
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "name": meta.name,
-                "uid": meta.uid,
-                "controller": true,
-                "blockOwnerDeletion": true,
-            }],
+            "ownerReferences": [meta.owner_reference(API_VERSION, KIND)],
         },
         "spec": spec,
     })

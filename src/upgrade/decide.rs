@@ -9,7 +9,7 @@ use crate::crds;
 use crate::nodeop;
 use crate::nodeop::jobs;
 use crate::nodeop::verdict::said;
-use crate::plan::{Action, Decision, Document, StatusWrite, Step};
+use crate::plan::{Action, Decision, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::snapshot::{Meta, Reference, Snapshot};
 
@@ -121,13 +121,7 @@ fn conclude(snapshot: &Snapshot, upgrade: &Upgrade, child: Option<&Child>, stand
     let meta = &upgrade.meta;
     let subject = reference(meta);
     let after = status::status(upgrade, child, standing, snapshot.now);
-    let status = after.map(|after| StatusWrite {
-        api_version: API_VERSION.into(),
-        of: subject.clone(),
-        resource_version: meta.resource_version.clone(),
-        before: Document::of(upgrade.status.clone()),
-        status: Document::of(after),
-    });
+    let status = after.map(|after| StatusWrite::new(API_VERSION, subject.clone(), &meta.resource_version, &upgrade.status, after));
     let message = match &action {
         Some(Action::Create { .. }) => "make the NodeOp that upgrades the nodes",
         _ => "bring the NodeOp up to date",

@@ -13,7 +13,7 @@ use rounds::round::Mode;
 use rounds::snapshot::Reference;
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, wait_for};
+use crate::harness::{Corner, wait_for};
 
 const NODEOP: &str = "nodeops.operator.kairos.io";
 const MARK: &str = "operator.kairos.io/cordoned-by";
@@ -303,8 +303,7 @@ fn a_finalizer_that_only_it_takes_off_is_named() {
 /// On a control plane of its own: the definition is everybody's.
 #[test]
 fn on_its_definitions_rounds_looks_warns_and_goes_on_once_ours_are_installed() {
-    let own = ControlPlane::own("older");
-    let corner = Corner::on(own.plane(), "older");
+    let corner = Corner::alone("older");
     corner.nodes(3, 0);
     let definition = format!("{}/tests/manifests/adoption/nodeops-crd.yaml", env!("CARGO_MANIFEST_DIR"));
     corner.kubectl(&["delete", "crd", NODEOP, "--wait"]);

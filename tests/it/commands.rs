@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, wait_for};
+use crate::harness::{Corner, wait_for};
 
 #[test]
 fn a_plan_says_what_a_round_then_does_and_changes_nothing_itself() {
@@ -133,8 +133,7 @@ fn status_tells_where_each_operation_and_node_stands() {
 
 #[test]
 fn nothing_is_done_while_another_operator_holds_its_lease_unless_told() {
-    let own = ControlPlane::own("lease");
-    let corner = Corner::on(own.plane(), "lease");
+    let corner = Corner::alone("lease");
     corner.nodes(1, 0);
     corner.create(&corner.nodeop("op", json!({})));
     let now = jiff_now();

@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{ControlPlane, Corner, kubelet};
+use crate::harness::{Corner, kubelet};
 use crate::rollouts::assert_all_given_back;
 
 #[test]
 fn every_example_operation_completes() {
-    // One control-plane node of a cluster is away at a time, whosever it is: other tests' would be waited for.
-    let own = ControlPlane::own("examples");
-    let corner = Corner::on(own.plane(), "examples");
+    let corner = Corner::alone("examples");
     corner.nodes(4, 1);
     let folder = format!("{}/examples", env!("CARGO_MANIFEST_DIR"));
     corner.kubectl(&["label", "node", "examples-1", "canary=true"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, Entry, wait_for};
+use crate::harness::{Corner, Entry, wait_for};
 use crate::rollouts::{assert_all_given_back, started};
 
 const LOCK: &str = "/metadata/annotations/operator.kairos.io~1operation";
@@ -73,8 +73,7 @@ fn assert_only_locks(write: &Entry) {
 
 #[test]
 fn a_person_who_may_only_create_nodeops_reaches_nothing_of_others() {
-    let own = ControlPlane::own("hostile");
-    let corner = Corner::on(own.plane(), "hostile");
+    let corner = Corner::alone("hostile");
     corner.nodes(2, 0);
     let mut victim = corner.nodeop("victim", json!({"cordon": true, "command": ["hang"]}));
     victim["spec"]["nodeSelector"] = json!({"matchLabels": {"kubernetes.io/hostname": "hostile-0"}});

@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::control_plane::Own;
-use crate::harness::{ControlPlane, Corner, Printed, kubelet, wait_for};
+use crate::harness::{Corner, Printed, kubelet, wait_for};
 
 /// A corner whose runner probes nodes.
-struct Labels(Corner, #[expect(dead_code, reason = "it ends with this")] Own);
+struct Labels(Corner);
 
 impl Labels {
     fn new(name: &str) -> Self {
-        let own = ControlPlane::own(name);
-        Self(Corner::on(own.plane(), name), own)
+        Self(Corner::alone(name))
     }
 
     /// A node of which nobody has said anything yet.
@@ -217,8 +215,7 @@ impl Labels {
 #[ignore = "two minutes of both cores: `make nightly`"]
 fn a_thousand_nodes_are_labelled_with_three_writes_each_and_so_many_at_a_time() {
     const NODES: usize = 1000;
-    let own = ControlPlane::own("thousand");
-    let corner = Corner::on(own.plane(), "thousand");
+    let corner = Corner::alone("thousand");
     let nodes: Vec<Value> = (0..NODES).map(|at| corner.node_labelled(&format!("thousand-{at}"), json!({"corner": "thousand"}))).collect();
     corner.create(&json!({"apiVersion": "v1", "kind": "List", "items": nodes}));
     let ready = "-o=jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, Entry, kubelet, wait_for};
+use crate::harness::{Corner, Entry, kubelet, wait_for};
 use crate::rollouts::assert_all_given_back;
 
 /// The only pod with a container of this name in front.
@@ -101,9 +101,7 @@ fn a_command_that_fails_reboots_nothing_and_leaves_nothing_that_could() {
 
 #[test]
 fn control_plane_nodes_reboot_one_after_the_other_whatever_concurrency_says() {
-    // One control-plane node of a cluster is away at a time, whosever it is: other tests' would be waited for.
-    let own = ControlPlane::own("planes");
-    let corner = Corner::on(own.plane(), "planes");
+    let corner = Corner::alone("planes");
     let nodes = corner.nodes(4, 2);
     corner.create(&corner.nodeop("op", json!({"rebootOnSuccess": true, "rollout": {"reboot": {"readySeconds": 0}}})));
     let printed = kubelet::beside(&corner, || corner.settle());

@@ -18,7 +18,7 @@ use rounds::snapshot::{Meta, Resource, Snapshot};
 use serde_json::{Value, json};
 
 use crate::fleet::{finish, fleet, round};
-use crate::harness::{ControlPlane, Corner, Entry, wait_for};
+use crate::harness::{Corner, Entry, wait_for};
 
 /// The status that a rollout over so many nodes has when it is largest.
 fn largest(nodes: usize, spec: &Value) -> Value {
@@ -134,8 +134,7 @@ fn an_upgrade_takes_eight_writes_for_each_node_and_two_statuses_for_each_round()
 #[ignore = "nightly: minutes of both cores"]
 fn an_upgrade_of_a_thousand_nodes_keeps_its_books_as_an_operation_does() {
     const NODES: usize = 1000;
-    let own = ControlPlane::own("many");
-    let corner = Corner::on(own.plane(), "many");
+    let corner = Corner::alone("many");
     let nodes: Vec<Value> = (0..NODES).map(|at| corner.node(&format!("many-{at}"), at < 3)).collect();
     corner.create(&json!({"apiVersion": "v1", "kind": "List", "items": nodes}));
     let ready = "-o=jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].status}";

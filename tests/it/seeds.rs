@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, kubelet};
+use crate::harness::{Corner, kubelet};
 use crate::rollouts::{assert_all_given_back, holds, most_at_once, started};
 
 fn manifest(path: &str) -> Vec<Value> {
@@ -85,9 +85,7 @@ fn example(corner: &Corner) -> Value {
 
 #[test]
 fn the_documented_nodeop_selects_the_control_plane_and_is_rebooted() {
-    // One control-plane node of a cluster is away at a time, whosever it is: other tests' would be waited for.
-    let own = ControlPlane::own("verbatim");
-    let corner = Corner::on(own.plane(), "verbatim");
+    let corner = Corner::alone("verbatim");
     corner.nodes(5, 3);
     // One control plane with another value, one managed by nobody: both labels must have the very values.
     corner.kubectl(&["label", "node", "verbatim-1", "node-role.kubernetes.io/control-plane=", "--overwrite"]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{ControlPlane, Corner, Entry, kubelet, wait_for};
+use crate::harness::{Corner, Entry, kubelet, wait_for};
 use crate::rollouts::{assert_all_given_back, holds, most_at_once};
 
 const QUICK: &str = r#"{"reboot": {"readySeconds": 0}}"#;
@@ -46,9 +46,7 @@ fn nodes_of(status: &Value) -> Vec<(String, Value)> {
 
 #[test]
 fn the_documented_upgrade_goes_over_the_whole_cluster_masters_first() {
-    // One control-plane node of a cluster is away at a time, whosever it is: other tests' would be waited for.
-    let own = ControlPlane::own("canary");
-    let corner = Corner::on(own.plane(), "canary");
+    let corner = Corner::alone("canary");
     let nodes = nodes(&corner, 4, 2);
     corner.create(&documented(&corner));
     let printed = kubelet::beside(&corner, || corner.settle());

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 pub use audit::Entry;
 pub use control_plane::ControlPlane;
+use control_plane::Own;
 pub use proxy::Proxy;
 pub use wait::wait_for;
 
@@ -33,6 +34,8 @@ pub struct Corner {
     pub user: String,
     /// The user's kubeconfig.
     pub kubeconfig: PathBuf,
+    /// The control plane, where no other test has a corner in it.
+    pub _own: Option<Own>,
 }
 
 /// What a run of the binary printed.
@@ -52,26 +55,39 @@ impl Corner {
         Self::on(ControlPlane::shared(), name)
     }
 
+    /// The only corner of a control plane that ends with it: for a test that would disturb the others, or be disturbed. Where
+    /// control planes reboot, one node of a cluster is away at a time, whosever it is, and other tests' would be waited for.
+    pub fn alone(name: &str) -> Self {
+        let own = ControlPlane::own(name);
+        let corner = Self::on(own.plane(), name);
+        Self { _own: Some(own), ..corner }
+    }
+
     /// A corner on a control plane.
     pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
         let index = NEXT_USER.fetch_add(1, Ordering::SeqCst);
         assert!(index < 100, "more tests than users: add some to tests/cluster/up.sh");
         plane.kubectl(&["create", "namespace", name], None);
         let (user, token) = plane.user(name, index);
-        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user };
+        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user, _own: None };
         corner.kubectl(&["create", "clusterrolebinding", name, "--clusterrole=rounds", &format!("--user={}", corner.user)]);
         corner
+    }
+
+    /// The same corner once more.
+    pub fn again(&self) -> Self {
+        Self { plane: self.plane, name: self.name.clone(), user: self.user.clone(), kubeconfig: self.kubeconfig.clone(), _own: None }
     }
 
     /// Another corner for the same user.
     pub fn beside(&self, name: &str) -> Self {
         self.kubectl(&["create", "namespace", name]);
-        Self { plane: self.plane, name: name.into(), user: self.user.clone(), kubeconfig: self.kubeconfig.clone() }
+        Self { name: name.into(), ..self.again() }
     }
 
     /// This corner, with a runner that talks to the apiserver through a proxy.
     pub fn through(&self, proxy: &Proxy) -> Self {
-        Self { plane: self.plane, name: self.name.clone(), user: self.user.clone(), kubeconfig: proxy.kubeconfig.clone() }
+        Self { kubeconfig: proxy.kubeconfig.clone(), ..self.again() }
     }
 
     /// Makes fake nodes `<name>-0…`, the first ones control plane, with the label `corner=<name>`; waits until they are Ready.

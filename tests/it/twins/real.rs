@@ -54,7 +54,7 @@ struct Orders {
 impl Real {
     /// A corner with the nodes and the workload of a scenario.
     pub fn new(root: &Corner, name: &str, scenario: &Scenario) -> Self {
-        let corner = Corner { name: name.into(), ..same(root) };
+        let corner = Corner { name: name.into(), ..root.again() };
         let orders = Arc::new(Mutex::new(Orders::default()));
         let proxy = Proxy::start(&corner, rule(&corner, &orders));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -239,11 +239,6 @@ impl Real {
     }
 }
 
-/// The same corner once more.
-fn same(corner: &Corner) -> Corner {
-    Corner { plane: corner.plane, name: corner.name.clone(), user: corner.user.clone(), kubeconfig: corner.kubeconfig.clone() }
-}
-
 /// The items of a list, each with its kind.
 fn items(list: &mut Value, kind: &str) -> Vec<Value> {
     let Value::Array(mut items) = list["items"].take() else { return Vec::new() };
@@ -255,7 +250,7 @@ fn items(list: &mut Value, kind: &str) -> Vec<Value> {
 fn rule(corner: &Corner, orders: &Arc<Mutex<Orders>>) -> impl FnMut(&Asked) -> proxy::Fate + Send + 'static {
     let words = Words::of(&corner.name);
     let orders = orders.clone();
-    let corner = same(corner);
+    let corner = corner.again();
     move |asked| {
         let mut orders = lock(&orders);
         let word = words.asked(asked);
