@@ -50,8 +50,11 @@ fn built(work: &mut Work<'_>) -> Option<Found> {
     };
     let pods: Vec<&Pod> = work.snapshot.pods.iter().filter(is_its).collect();
     if let Some(pod) = pods.iter().find(|pod| !pod.is_terminal()) {
-        let message = format!("pod {} of the existing operator builds it", pod.name);
-        return Some(Found::Awaited(Standing::underway(ArtifactPhase::Building, Reason::Building, message)));
+        let (reason, message) = match verdict::hindrance(pod) {
+            Some(why) => (Reason::CannotStart, format!("what the existing operator builds it with does not start: {why}")),
+            None => (Reason::Building, format!("pod {} of the existing operator builds it", pod.name)),
+        };
+        return Some(Found::Awaited(Standing::underway(ArtifactPhase::Building, reason, message)));
     }
     if pods.iter().any(|pod| pod.phase == "Succeeded") {
         return Some(Found::Exporting);

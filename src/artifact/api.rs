@@ -54,7 +54,6 @@ pub const DEFINITION: &str = "osartifacts.build.kairos.io";
 #[x_kube(
     validation = rules::one_shape(),
     validation = rules::some_source(),
-    validation = rules::one_base(),
     validation = rules::artifacts_of_ref(),
     validation = rules::volume_names(),
     validation = rules::is_volume("image.ociSpec.buildContextVolume", "has(self.image.ref) && self.image.ref != '' || !has(self.image.ociSpec.ref)"),

@@ -18,11 +18,11 @@ pub fn start(work: &mut Work<'_>) -> Standing {
     let timeout = work.run.spec.build.clone().unwrap_or_default().timeout();
     let since = work.next.started_at.as_ref().map_or(0, |since| work.snapshot.now.duration_since(since.0).as_secs());
     if since > timeout {
-        let why = work.told_trouble().map(|why| format!(": {why}")).unwrap_or_default();
+        let why = work.next.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         return Standing::stalled(ArtifactPhase::Error, Reason::BuildFailed, format!("the Job could not be made in time{why}"));
     }
     if let Some(earlier) = work.earlier() {
-        return waits(work, Reason::WaitingForLastRun, format!("{earlier} of an earlier run has not ended yet"));
+        return waits(work, Reason::WaitingForLastRun, earlier);
     }
     let claim = match claim(work) {
         Claim::Usable => None,
@@ -48,26 +48,39 @@ fn make(work: &mut Work<'_>, claim: Option<Action>) -> Standing {
     let trouble = work.refusal(&creates).or_else(|| work.told_trouble());
     work.step(Reason::Starting, "make the Job, which waits", creates);
     match trouble {
+        Some(trouble) if is_invalid(&trouble) => {
+            Standing::stalled(ArtifactPhase::Error, Reason::InvalidSpec, trouble).at((0, work.whole()))
+        }
         Some(trouble) => waits(work, Reason::CannotStart, trouble),
         None => waits(work, Reason::Starting, "the Job that builds it is being made".into()),
     }
+}
+
+/// Whether the server has said that an object can never be made as it is: these are its words for 422.
+pub fn is_invalid(refusal: &str) -> bool {
+    refusal.contains(" is invalid: ")
 }
 
 /// The Job is recorded, and may run.
 fn go(work: &mut Work<'_>, job: &Job) -> Standing {
     work.next.job_name = Some(job.name.clone());
     work.next.job_uid = Some(job.uid.clone());
-    let_run(work, job);
-    Standing::underway(ArtifactPhase::Building, Reason::Building, "its pod is being made").at((0, work.whole()))
+    let standing = match let_run(work, job) {
+        Some(trouble) => Standing::underway(ArtifactPhase::Building, Reason::CannotStart, trouble),
+        None => Standing::underway(ArtifactPhase::Building, Reason::Building, "its pod is being made"),
+    };
+    standing.at((0, work.whole()))
 }
 
-/// What the Job's pod mounts goes before it.
-fn let_run(work: &mut Work<'_>, job: &Job) {
-    if job.held && !job.is_finished() {
-        let config = work.run.config(job).map(|object| Action::Create { object });
-        let actions = config.into_iter().chain([Work::start(job, 1)]).collect();
-        work.step(Reason::Building, "start the build", actions);
+/// What the Job's pod mounts goes before it. Returns what is in the way of that.
+fn let_run(work: &mut Work<'_>, job: &Job) -> Option<String> {
+    if !job.held || job.is_finished() {
+        return None;
     }
+    let config: Vec<Action> = work.run.config(job).map(|object| Action::Create { object }).into_iter().collect();
+    let trouble = work.refusal(&config).or_else(|| work.told_trouble());
+    work.step(Reason::Building, "start the build", config.into_iter().chain([Work::start(job, 1)]).collect());
+    trouble
 }
 
 /// What there is of the claim.
@@ -101,18 +114,21 @@ fn claim(work: &Work<'_>) -> Claim {
 pub fn advance(work: &mut Work<'_>, superseded: bool) -> Standing {
     let uid = work.next.job_uid.clone().unwrap_or_default();
     let Some(job) = work.job(&uid) else { return without_job(work, &uid) };
-    let pods = work.pods(&uid);
-    match verdict::of(job, &pods, Reason::Building) {
+    match work.verdict(job, Reason::Building) {
         Verdict::Succeeded => done(work, &uid),
         Verdict::Failed(message) => {
+            // Its pod is gone with its time; what was told last is what took so long.
+            let last = work.next.message.clone().filter(|_| message == verdict::TIME_WAS_UP);
+            let message = last.map_or(message, |last| format!("{}; before that, {last}", verdict::TIME_WAS_UP));
             let standing = Standing::stalled(ArtifactPhase::Error, Reason::BuildFailed, format!("the build failed: {message}"));
             standing.at((0, work.whole()))
         }
         Verdict::Underway(underway) => {
-            let_run(work, job);
+            let trouble = let_run(work, job);
+            let reason = if trouble.is_some() { Reason::CannotStart } else { underway.reason };
             let edited = if superseded { "; an edit waits until it has ended" } else { "" };
-            let message = format!("{}{edited}", underway.message);
-            let standing = Standing::underway(ArtifactPhase::Building, underway.reason, message).at((underway.done, work.whole()));
+            let message = format!("{}{edited}", trouble.unwrap_or(underway.message));
+            let standing = Standing::underway(ArtifactPhase::Building, reason, message).at((underway.done, work.whole()));
             standing.in_container(underway.container)
         }
     }

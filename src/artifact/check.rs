@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::api::OSArtifactSpec;
 use super::api::flat::{FIELDS, Flat};
 use super::normalise::{BuildPlan, filled};
-use super::volumes::{CONFIG, RENDERED_BY, VALUES};
+use super::volumes::{BEGUN, CONFIG, RENDERED_BY, VALUES};
 
 /// Volumes of the build's own in both shapes.
-const RESERVED: [&str; 6] = ["artifacts", "rootfs", CONFIG, "cloudconfig", RENDERED_BY, VALUES];
+const RESERVED: [&str; 7] = ["artifacts", "rootfs", CONFIG, "cloudconfig", BEGUN, RENDERED_BY, VALUES];
 
 /// One shape, and a source.
 pub(super) fn shape(spec: &OSArtifactSpec) -> Result<(), String> {
@@ -45,9 +45,6 @@ fn flat_source(spec: &OSArtifactSpec) -> Result<(), String> {
     }
     let flat = &spec.flat;
     let base = filled(flat.base_image_name.as_deref()).is_some();
-    if flat.base_image_dockerfile.is_some() && base {
-        return Err("spec.baseImageName cannot be combined with baseImageDockerfile, which names its own base: remove one of them".into());
-    }
     match flat.base_image_dockerfile.is_some() || base || filled(flat.image_name.as_deref()).is_some() {
         true => Ok(()),
         false => Err("spec has no source: set image, or one of imageName, baseImageName and baseImageDockerfile".into()),
@@ -132,6 +129,10 @@ pub(super) fn embedded(spec: &OSArtifactSpec) -> Result<(), String> {
         if job.template.spec.as_ref().is_none_or(|pod| pod.containers.is_empty()) {
             return Err(format!("spec.exporters[{index}].template.spec.containers must have at least one container"));
         }
+        let policy = job.template.spec.and_then(|pod| pod.restart_policy).unwrap_or_else(|| "Never".into());
+        if !["Never", "OnFailure"].contains(&policy.as_str()) {
+            return Err(format!("spec.exporters[{index}].template.spec.restartPolicy is {policy:?}: a Job's pods take Never or OnFailure"));
+        }
     }
     if let Some(claim) = &spec.volume {
         claim.typed().map_err(|error| wrong("volume".into(), error))?;
@@ -171,7 +172,6 @@ mod tests {
             (json!({"imageName": "i", "volumes": [{"name": "a"}, {"name": "a"}]}), "two volumes called a"),
             (json!({"imageName": "i", "volumes": [{"name": "a", "emptyDir": 3}]}), "spec.volumes[0]: "),
             (json!({"imageName": "i", "exporters": [{"template": {"spec": {}}}]}), "spec.exporters[0]"),
-            (json!({"baseImageName": "i", "baseImageDockerfile": {"name": "d"}}), "spec.baseImageName cannot be combined"),
             (values(json!({"a=b": "1"})), "spec.dockerfileTemplateValues has the key \"a=b\""),
             (values(json!({"": "1"})), "spec.dockerfileTemplateValues has the key \"\""),
             (values(json!({"a": "x".repeat(131_072)})), "spec.dockerfileTemplateValues.a has 131072 bytes"),

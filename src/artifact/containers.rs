@@ -42,13 +42,16 @@ impl<'a> Builder<'a> {
     /// The last container tells what was built.
     pub fn digest(&self, others: usize) -> Value {
         let limit = MESSAGE.min(MESSAGES / (others + 1)).to_string();
+        let mut security = runner_security();
+        // Files may belong to whoever the tools and importers run as.
+        security["capabilities"]["add"] = json!(["DAC_OVERRIDE"]);
         json!({
             "name": names::CONTAINER_DIGEST,
             "image": self.settings.runner_image,
-            "command": [names::PROGRAM, "node", "digest", "/artifacts", "--limit", limit],
-            "securityContext": runner_security(),
+            "command": [names::PROGRAM, "node", "digest", "/artifacts", "--since", "/begun/uid", "--limit", limit],
+            "securityContext": security,
             "terminationMessagePolicy": "FallbackToLogsOnError",
-            "volumeMounts": [{"name": "artifacts", "mountPath": "/artifacts", "readOnly": true}],
+            "volumeMounts": [read_only(mount("artifacts", "/artifacts")), read_only(mount(volumes::BEGUN, "/begun"))],
         })
     }
 
@@ -190,7 +193,8 @@ impl<'a> Builder<'a> {
         let iso = if uki { self.uki_name() } else { iso.to_string() };
         let line = Line::new("auroraboot --debug netboot").word(&format!("/artifacts/{iso}.iso")).word("/artifacts").word(&name);
         let mut container = self.output("build-netboot", &line.text(), |resources| resources.netboot.as_ref().map(|one| one.raw()));
-        container["env"] = json!([{"name": "URL", "value": self.plan.netboot_url.unwrap_or_default()}]);
+        let url = super::command::literal(self.plan.netboot_url.unwrap_or_default());
+        container["env"] = json!([{"name": "URL", "value": url}]);
         container
     }
 

@@ -9,6 +9,7 @@ use super::build::Run;
 use super::normalise::normalise;
 use super::spec_hash::spec_hash;
 use super::status::Standing;
+use super::verdict::Verdict;
 use super::work::Work;
 use super::{API_VERSION, KIND, building, events, exporting, retention};
 use crate::crds;
@@ -129,13 +130,24 @@ fn rest(work: &Work<'_>) -> Standing {
     let standing = match status.phase {
         Some(ArtifactPhase::Error) => {
             // An edit that could not be carried out, and was taken back, leaves what there was.
-            let reason = told.filter(|reason| *reason != Reason::InvalidSpec).unwrap_or(Reason::BuildFailed);
-            Standing::stalled(ArtifactPhase::Error, reason, message)
+            match told.filter(|reason| *reason != Reason::InvalidSpec || status.job_uid.is_none()) {
+                Some(reason) => Standing::stalled(ArtifactPhase::Error, reason, message),
+                None => Standing::stalled(ArtifactPhase::Error, Reason::BuildFailed, failure(work)),
+            }
         }
         _ if told == Some(Reason::InvalidSpec) => Standing::ready(Reason::Built, building::built(work)),
         _ => Standing::ready(told.unwrap_or(Reason::Built), message),
     };
     standing.at(status.progress.as_deref().and_then(progress).unwrap_or_default())
+}
+
+/// How the recorded build failed, once more: what was told of it gave way to an edit that could not be carried out.
+fn failure(work: &Work<'_>) -> String {
+    let job = work.next.job_uid.as_ref().and_then(|uid| work.job(uid));
+    match job.map(|job| work.verdict(job, Reason::Building)) {
+        Some(Verdict::Failed(message)) => format!("the build failed: {message}"),
+        _ => "the last build, or its export, failed; a re-run or an edit begins another one".into(),
+    }
 }
 
 fn progress(text: &str) -> Option<(usize, usize)> {

@@ -77,6 +77,14 @@ pub(super) fn build_container(plan: &BuildPlan<'_>, settings: &Settings) -> Valu
 
 const CERTIFICATES: &str = "/etc/ssl/buildah/certs";
 
+/// Image names without a registry are docker.io's: of several registries buildah would ask a terminal which one is meant. This
+/// goes into a file of its own, so that what else the image says of registries stays in force.
+const SHORT_NAMES: &str = "mkdir -p /etc/containers/registries.conf.d && \
+    printf 'unqualified-search-registries = [\"docker.io\"]\\nshort-name-mode = \"permissive\"\\n' \
+    >/etc/containers/registries.conf.d/999-rounds.conf";
+/// Who sets this variable has a file that says it all.
+const OWN_REGISTRIES: &str = "CONTAINERS_REGISTRIES_CONF";
+
 fn script(plan: &BuildPlan<'_>, recipe: &Recipe<'_>) -> String {
     let registries = |line: Line| {
         let authfile = plan.credentials.map(|_| "/root/.docker/config.json");
@@ -91,7 +99,9 @@ fn script(plan: &BuildPlan<'_>, recipe: &Recipe<'_>) -> String {
     // Into a file that is there already, nothing can be pushed.
     let clear = format!("rm -f {}", quoted(&file));
     let save = registries(Line::new("buildah push")).word(&image).word(&format!("docker-archive:{file}")).text();
-    let mut steps = vec!["mkdir -p /workspace".to_string(), build, clear, save];
+    let own = recipe.environment.iter().any(|one| one.raw()["name"] == OWN_REGISTRIES);
+    let names = (!own).then(|| SHORT_NAMES.to_string());
+    let mut steps: Vec<String> = names.into_iter().chain(["mkdir -p /workspace".to_string(), build, clear, save]).collect();
     if let Some(to) = &recipe.push_to {
         let push = registries(Line::new("buildah push")).flag("--tls-verify=false", recipe.insecure_push);
         // The digest is told by the termination message.
@@ -99,4 +109,25 @@ fn script(plan: &BuildPlan<'_>, recipe: &Recipe<'_>) -> String {
         steps.push(push.word(&image).word(&format!("docker://{to}")).text());
     }
     steps.join(" && ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::OSArtifactSpec;
+    use super::super::normalise::normalise;
+    use super::*;
+
+    #[test]
+    fn names_without_a_registry_are_told_whose_they_are_unless_the_user_tells() {
+        let script = |environment: Value| {
+            let image = json!({"buildOptions": {"version": "v1.2.3", "baseImage": "ubuntu:24.04"}, "buildEnv": environment});
+            let spec: OSArtifactSpec = serde_json::from_value(json!({"image": image})).unwrap();
+            let plan = normalise("a", &spec).unwrap();
+            build_container(&plan, &Settings::default())["args"][0].as_str().unwrap().to_string()
+        };
+        let told = script(json!([{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]));
+        assert!(told.starts_with(&format!("{SHORT_NAMES} && mkdir -p /workspace && ")), "{told}");
+        let told = script(json!([{"name": OWN_REGISTRIES, "value": "/workspace/registries.conf"}]));
+        assert!(told.starts_with("mkdir -p /workspace && "), "{told}");
+    }
 }

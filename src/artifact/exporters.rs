@@ -7,6 +7,9 @@ use super::build::Run;
 use super::volumes;
 use crate::names;
 
+/// Seconds for which a finished exporter's Job stays at least.
+const SHORTEST: i64 = 3600;
+
 impl Run<'_> {
     /// Name of an exporter's Job.
     pub fn export_name(&self, index: usize) -> String {
@@ -16,11 +19,12 @@ impl Run<'_> {
     /// An exporter's Job, held. None if there is no such exporter.
     pub fn export_job(&self, index: usize) -> Option<Value> {
         let mut spec = self.spec.exporters.get(index)?.raw().clone();
-        let build = self.spec.build.clone().unwrap_or_default();
         let fields = spec.as_object_mut()?;
         fields.insert("parallelism".into(), json!(0));
-        for (key, default) in [("backoffLimit", json!(0)), ("activeDeadlineSeconds", json!(build.timeout()))] {
-            fields.entry(key).or_insert(default);
+        fields.entry("backoffLimit").or_insert(json!(0));
+        // One that goes before a round has seen its end would count as lost.
+        if let Some(ttl) = fields.get("ttlSecondsAfterFinished").and_then(Value::as_i64) {
+            fields.insert("ttlSecondsAfterFinished".into(), json!(ttl.max(SHORTEST)));
         }
         let mut annotations = self.annotations();
         annotations.insert(names::ANNOTATION_EXPORT_INDEX.into(), json!(index.to_string()));

@@ -3,7 +3,7 @@
 use super::api::{ArtifactPhase, ExporterResult, ExporterStatus};
 use super::building;
 use super::status::Standing;
-use super::verdict::{self, Underway, Verdict};
+use super::verdict::{Underway, Verdict};
 use super::work::{Named, Work};
 use crate::plan::Action;
 use crate::reason::Reason;
@@ -86,6 +86,10 @@ fn start(work: &mut Work<'_>, index: usize, entry: &mut ExporterStatus) -> Optio
             let creates = vec![Action::Create { object }];
             let refusal = work.refusal(&creates).or_else(|| entry.message.clone());
             entry.message.clone_from(&refusal);
+            if refusal.as_deref().is_some_and(building::is_invalid) {
+                entry.result = Some(ExporterResult::Failed);
+                return None;
+            }
             work.step(Reason::Exporting, "make the exporter's Job, which waits", creates);
             refusal
         }
@@ -112,7 +116,7 @@ fn watch(work: &mut Work<'_>, index: usize, uid: &str, entry: &mut ExporterStatu
             false => None,
         };
     };
-    match verdict::of(job, &work.pods(uid), Reason::Exporting) {
+    match work.verdict(job, Reason::Exporting) {
         Verdict::Succeeded => {
             entry.result = Some(ExporterResult::Succeeded);
             entry.message = None;
@@ -121,7 +125,7 @@ fn watch(work: &mut Work<'_>, index: usize, uid: &str, entry: &mut ExporterStatu
         Verdict::Failed(message) => fail(message),
         Verdict::Underway(Underway { reason, message, .. }) => {
             let_run(work, index, job);
-            let trouble = Some(message).filter(|_| reason == Reason::CannotStart);
+            let trouble = Some(message).filter(|_| matches!(reason, Reason::CannotStart | Reason::NotReady));
             entry.message.clone_from(&trouble);
             trouble
         }

@@ -25,8 +25,7 @@ fn step(work: &Work<'_>, before: &OSArtifactStatus, job: &Job) -> Option<Step> {
         actions: vec![action],
     };
     let present = job.run.is_none() || job.run == work.next.run;
-    let begun = !job.held && work.has_begun(job);
-    if !present && (job.is_finished() || !begun) {
+    if !present && (job.is_finished() || !work.is_at_work(job)) {
         // One that waits must not have been let run meanwhile.
         let resource_version = job.held.then(|| job.resource_version.clone()).filter(|_| !job.is_finished());
         return Some(make("remove a Job of an earlier run", Action::Delete { what, resource_version, grace_seconds: None }));

@@ -34,18 +34,21 @@ pub struct Underway {
     pub done: usize,
 }
 
-/// The verdict on a Job. `reason` is what it is called while all is well.
-pub fn of(job: &Job, pods: &[&Pod], reason: Reason) -> Verdict {
+/// What is said of a Job that ran out of time, and whose pods tell no more.
+pub const TIME_WAS_UP: &str = "its time was up";
+
+/// The verdict on a Job. `reason` is what it is called while all is well; `lost` tells why nothing is heard of a pod.
+pub fn of(job: &Job, pods: &[&Pod], reason: Reason, lost: &dyn Fn(&Pod) -> Option<String>) -> Verdict {
     if job.complete {
         return Verdict::Succeeded;
     }
     match &job.failed {
         Some(trouble) if trouble.reason == "DeadlineExceeded" => {
             let last = pods.iter().rev().find_map(|pod| hindrance(pod)).map(|why| format!(": {why}")).unwrap_or_default();
-            Verdict::Failed(format!("its time was up{last}"))
+            Verdict::Failed(format!("{TIME_WAS_UP}{last}"))
         }
         Some(trouble) => Verdict::Failed(last_failure(pods).unwrap_or_else(|| sentence(trouble))),
-        None => Verdict::Underway(underway(job, pods, reason)),
+        None => Verdict::Underway(underway(job, pods, reason, lost)),
     }
 }
 
@@ -68,7 +71,7 @@ fn exit_of<'a>(pod: &'a Pod, container: &str) -> Option<&'a Exit> {
     pod.containers.iter().find(|one| one.name == container).and_then(verdict::exit)
 }
 
-fn underway(job: &Job, pods: &[&Pod], reason: Reason) -> Underway {
+fn underway(job: &Job, pods: &[&Pod], reason: Reason, lost: &dyn Fn(&Pod) -> Option<String>) -> Underway {
     let live = pods.iter().rev().find(|pod| !pod.is_terminal());
     let at = |reason, message| Underway { reason, message, container: None, done: live.map_or(0, |pod| done(pod)) };
     let Some(pod) = live else {
@@ -80,6 +83,9 @@ fn underway(job: &Job, pods: &[&Pod], reason: Reason) -> Underway {
             None => at(reason, "its pod is being made".into()),
         };
     };
+    if let Some(why) = lost(pod) {
+        return at(Reason::NotReady, why);
+    }
     if let Some(why) = hindrance(pod) {
         return at(Reason::CannotStart, why);
     }
@@ -88,7 +94,8 @@ fn underway(job: &Job, pods: &[&Pod], reason: Reason) -> Underway {
     Underway { container: Some(running.name.clone()), ..at(reason, format!("container {} runs", running.name)) }
 }
 
-fn hindrance(pod: &Pod) -> Option<String> {
+/// Why a pod does not start.
+pub fn hindrance(pod: &Pod) -> Option<String> {
     start_trouble(pod).filter(|_| !pod.is_terminal()).map(|trouble| format!("pod {}: {}", pod.name, sentence(&trouble)))
 }
 
@@ -103,7 +110,11 @@ pub fn last_failure(pods: &[&Pod]) -> Option<String> {
     let pod = failed.last()?;
     let bad = |container: &Container| verdict::exit(container).filter(|exit| exit.code != 0).cloned();
     match pod.containers.iter().find_map(|container| Some((container, bad(container)?))) {
-        Some((container, exit)) => Some(format!("container {} failed with {}", container.name, describe(&exit))),
+        Some((container, exit)) => {
+            // An eviction, for example, which the exit code does not tell.
+            let why = pod.trouble.as_ref().map(|trouble| format!("; the pod's end was {}", sentence(trouble))).unwrap_or_default();
+            Some(format!("container {} failed with {}{why}", container.name, describe(&exit)))
+        }
         None => Some(pod.trouble.as_ref().map_or_else(|| format!("pod {} failed", pod.name), sentence)),
     }
 }
@@ -142,10 +153,10 @@ mod tests {
     fn of_a_failure_the_container_its_code_and_the_end_of_its_log_are_told() {
         let log = format!("{} no space left", "x".repeat(3000));
         let pod = pod("Failed", vec![ended("a", 0, ""), ended("build-iso", 1, &log), ended("late", 2, "")]);
-        let Verdict::Failed(told) = of(&failed("BackoffLimitExceeded"), &[&pod], Reason::Building) else { panic!() };
+        let Verdict::Failed(told) = of(&failed("BackoffLimitExceeded"), &[&pod], Reason::Building, &|_| None) else { panic!() };
         assert!(told.starts_with("container build-iso failed with exit code 1: …x") && told.ends_with("x no space left"), "{told}");
         assert!(told.chars().count() < 700);
-        let Verdict::Failed(told) = of(&failed("BackoffLimitExceeded"), &[], Reason::Building) else { panic!() };
+        let Verdict::Failed(told) = of(&failed("BackoffLimitExceeded"), &[], Reason::Building, &|_| None) else { panic!() };
         assert_eq!(told, "BackoffLimitExceeded: over");
     }
 
@@ -154,15 +165,15 @@ mod tests {
         let warnings = vec![Trouble { reason: "FailedScheduling".into(), message: "0/3 nodes".into() }];
         let pod = Pod { warnings, ..pod("Pending", vec![Container::default()]) };
         let expected = Verdict::Failed("its time was up: pod p: FailedScheduling: 0/3 nodes".into());
-        assert_eq!(of(&failed("DeadlineExceeded"), &[&pod], Reason::Building), expected);
-        assert_eq!(of(&failed("DeadlineExceeded"), &[], Reason::Building), Verdict::Failed("its time was up".into()));
+        assert_eq!(of(&failed("DeadlineExceeded"), &[&pod], Reason::Building, &|_| None), expected);
+        assert_eq!(of(&failed("DeadlineExceeded"), &[], Reason::Building, &|_| None), Verdict::Failed("its time was up".into()));
     }
 
     #[test]
     fn the_container_that_runs_is_named() {
         let running = Container { name: "build-iso".into(), state: ContainerState::Running, ..Container::default() };
         let pod = pod("Pending", vec![ended("a", 0, ""), running]);
-        let Verdict::Underway(told) = of(&Job::default(), &[&pod], Reason::Building) else { panic!() };
+        let Verdict::Underway(told) = of(&Job::default(), &[&pod], Reason::Building, &|_| None) else { panic!() };
         assert_eq!((told.container.as_deref(), told.done, told.reason), (Some("build-iso"), 1, Reason::Building));
     }
 

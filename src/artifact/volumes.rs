@@ -13,12 +13,16 @@ pub const CONFIG: &str = "config";
 pub const RENDERED_BY: &str = "rounds-template";
 /// The volume with the Secret that holds values for it.
 pub const VALUES: &str = "rounds-values";
+/// The volume that is as old as the pod: what is older on the volume with what is built comes from an earlier one.
+pub const BEGUN: &str = "rounds-begun";
 /// The volume with registry credentials.
 const CREDENTIALS: &str = "image-credentials";
 
 /// All volumes, in order. `config` is the name of the ConfigMap.
 pub fn of(spec: &OSArtifactSpec, plan: &BuildPlan<'_>, config: &str) -> Vec<Value> {
+    let uid = json!([{"path": "uid", "fieldRef": {"fieldPath": "metadata.uid"}}]);
     let mut all = vec![artifacts(spec, plan, false), json!({"name": "rootfs", "emptyDir": {}})];
+    all.push(json!({"name": BEGUN, "downwardAPI": {"items": uid}}));
     if !files(plan).is_empty() {
         all.push(json!({"name": CONFIG, "configMap": {"name": config}}));
     }

@@ -7,12 +7,13 @@ use super::KIND;
 use super::api::{ArtifactPhase, OSArtifactStatus};
 use super::build::Run;
 use super::decide::reference;
+use super::verdict::{self, Verdict};
 use crate::names;
-use crate::nodeop::verdict::{never_started, said};
+use crate::nodeop::verdict::said;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
 use crate::settings::Settings;
-use crate::snapshot::views::{Job, Pod};
+use crate::snapshot::views::{ContainerState, Job, Pod};
 use crate::snapshot::{Reference, Snapshot};
 
 /// One artifact in one round.
@@ -105,16 +106,28 @@ impl<'a> Work<'a> {
         })
     }
 
-    /// Whether the present build hangs before its first container: it has not begun.
+    /// Whether what there is of the present run hangs: something cannot start, and nothing runs.
     pub fn is_stuck(&self) -> bool {
-        let job = self.next.job_uid.as_ref().and_then(|uid| self.job(uid));
-        self.next.phase == Some(ArtifactPhase::Building) && job.is_some_and(|job| !self.has_begun(job) && self.told_trouble().is_some())
+        let present = self.run.number;
+        let at_work = |job: &Job| job.run.is_none_or(|run| run == present) && !job.is_finished() && self.is_at_work(job);
+        self.told_trouble().is_some() && !self.jobs().any(at_work)
     }
 
-    /// Whether a container of a Job was ever started.
-    pub fn has_begun(&self, job: &Job) -> bool {
-        let started = |pod: &&Pod| pod.containers.iter().any(|container| !never_started(container));
-        job.is_finished() || self.pods(&job.uid).iter().any(started)
+    /// Whether a container of a Job runs.
+    pub fn is_at_work(&self, job: &Job) -> bool {
+        let runs = |pod: &&Pod| !pod.is_terminal() && pod.containers.iter().any(|container| container.state == ContainerState::Running);
+        self.pods(&job.uid).iter().any(runs)
+    }
+
+    /// The verdict on a Job of this run.
+    pub fn verdict(&self, job: &Job, reason: Reason) -> Verdict {
+        verdict::of(job, &self.pods(&job.uid), reason, &|pod| self.lost(pod))
+    }
+
+    /// Why nothing more is heard of a pod that has not ended: its node is not there, or silent.
+    fn lost(&self, pod: &Pod) -> Option<String> {
+        let silent = !pod.node.is_empty() && self.snapshot.nodes.get(&pod.node).is_none_or(|node| !node.ready);
+        silent.then(|| format!("node {}, which has pod {}, is not Ready", pod.node, pod.name))
     }
 
     /// Whether a pod of a Job has not ended.
@@ -132,7 +145,11 @@ impl<'a> Work<'a> {
                 && pod.labels.get(names::LABEL_RUN).is_some_and(|run| *run != present.to_string())
         };
         let pod = || self.snapshot.pods.iter().filter(of_ours).find(|pod| !pod.is_terminal());
-        job.map(|job| format!("Job {}", job.name)).or_else(|| pod().map(|pod| format!("pod {}", pod.name)))
+        let told = |pod: &Pod| match self.lost(pod) {
+            Some(why) => format!("pod {} of an earlier run has not ended yet: {why}", pod.name),
+            None => format!("pod {} of an earlier run has not ended yet", pod.name),
+        };
+        pod().map(told).or_else(|| job.map(|job| format!("Job {} of an earlier run has not ended yet", job.name)))
     }
 
     /// Adds a step of one action.

@@ -50,6 +50,9 @@ pub struct DigestArgs {
     /// The folder with what was built
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// Only what has changed since this file did
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
     /// How many bytes the message may have
     #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     limit: usize,
@@ -102,22 +105,22 @@ pub struct RebootArgs {
 #[derive(Debug, Args)]
 pub struct RenderArgs {
     /// The template, a key of a mounted Secret; unset: header and footer are all
-    #[arg(long, value_name = "FILE", requires_all = ["secret", "key"])]
+    #[arg(long, value_name = "FILE", requires_all = ["secret", "key"], allow_hyphen_values = true)]
     template: Option<PathBuf>,
     /// The Secret of the template, for messages
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     secret: Option<String>,
     /// The key of the template in it, for messages
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     key: Option<String>,
     /// Where the Secret with the values is mounted
-    #[arg(long, value_name = "DIR", requires = "values_secret")]
+    #[arg(long, value_name = "DIR", requires = "values_secret", allow_hyphen_values = true)]
     values: Option<PathBuf>,
     /// The Secret with the values, for messages
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     values_secret: Option<String>,
     /// A value, before that of the Secret
-    #[arg(long, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE", allow_hyphen_values = true)]
     set: Vec<Setting>,
     /// What is put before the text that is rendered
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -163,8 +166,8 @@ impl Node {
                 tracing::info!(boot_id = report.boot_id, labels = report.labels.len(), "looked at the host");
             }
             Self::Render(args) => args.render().run().map_err(failure)?,
-            Self::Digest(DigestArgs { folder, limit, message }) => {
-                let report = Digest { folder, limit, message }.tell().map_err(failure)?;
+            Self::Digest(DigestArgs { folder, since, limit, message }) => {
+                let report = Digest { folder, since, limit, message }.tell().map_err(failure)?;
                 report.files.iter().for_each(|file| tracing::info!(name = file.name, size = file.size, digest = file.digest, "was built"));
             }
             Self::Reboot(args) => {

@@ -1,7 +1,8 @@
 //! Looks at what was built, and tells the files, their sizes and digests by its termination message.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -18,6 +19,8 @@ const CHUNK: usize = 1 << 20;
 pub struct Digest {
     /// The folder with what was built.
     pub folder: PathBuf,
+    /// A file as old as the pod: what has not changed since comes from an earlier build, and is not told.
+    pub since: Option<PathBuf>,
     /// How long the message may be.
     pub limit: usize,
     /// The file that the kubelet reads as the termination message.
@@ -38,16 +41,29 @@ impl Digest {
     /// The files of the folder itself, by name: what tools leave in folders below it is no result.
     fn files(&self) -> Result<Vec<BuiltArtifact>, NodeError> {
         let failed = || NodeError::file(&self.folder);
+        let since =
+            self.since.as_ref().map(|path| std::fs::metadata(path).map(|of| changed(&of)).map_err(NodeError::file(path))).transpose()?;
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(failed())? {
             let entry = entry.map_err(failed())?;
-            if entry.file_type().map_err(NodeError::file(&entry.path()))?.is_file() {
-                files.push(digest(&entry.path(), entry.file_name().to_string_lossy().into_owned())?);
+            let path = entry.path();
+            let of = match std::fs::symlink_metadata(&path) {
+                // Others may have a folder of the node as their volume, too.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                of => of.map_err(NodeError::file(&path))?,
+            };
+            if of.is_file() && since.is_none_or(|since| changed(&of) >= since) {
+                files.push(digest(&path, entry.file_name().to_string_lossy().into_owned())?);
             }
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
     }
+}
+
+/// When a file was last changed, by the node's clock; a tool may set any time of modification, and not this one.
+fn changed(of: &Metadata) -> (i64, i64) {
+    (of.ctime(), of.ctime_nsec())
 }
 
 fn digest(path: &Path, name: String) -> Result<BuiltArtifact, NodeError> {
@@ -73,15 +89,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_with_size_and_digest_and_folders_are_not() {
+    fn files_of_this_build_are_told_with_size_and_digest_and_folders_are_not() {
         let root = std::env::temp_dir().join(format!("rounds-digest-{}", std::process::id()));
         let folder = root.join("artifacts");
         std::fs::create_dir_all(folder.join("lost+found")).unwrap();
-        std::fs::write(folder.join("b.iso"), "abc").unwrap();
-        std::fs::write(folder.join("a.raw"), "").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", folder.join("link")).unwrap();
         let message = root.join("message");
-        let digest = Digest { folder, limit: 4096, message: message.clone() };
+        let since = Some(root.join("begun"));
+        std::fs::write(folder.join("of-an-earlier-build.iso"), "").unwrap();
+        // Times of files are as coarse as the kernel's clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::fs::write(root.join("begun"), "").unwrap();
+        std::fs::write(folder.join("b.iso"), "abc").unwrap();
+        std::fs::write(folder.join("a.raw"), "").unwrap();
+        let digest = Digest { folder, since, limit: 4096, message: message.clone() };
         let told = digest.tell().unwrap();
         assert_eq!(Report::parse(&std::fs::read_to_string(&message).unwrap()), told);
         let seen: Vec<_> = told.files.iter().map(|file| (file.name.as_str(), file.size)).collect();

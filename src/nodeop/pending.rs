@@ -21,6 +21,10 @@ pub const WAVE: usize = 2000;
 /// The same where nodes reboot: each holds two boot ids as well.
 pub const REBOOTING_WAVE: usize = 1400;
 
+/// Most nodes that an operation takes in one round. A round in a row makes no more writes than that lock (`round/drive.rs`), and
+/// deciding on thousands that must wait would only take its time.
+const AT_ONCE: usize = 500;
+
 /// What is said of a control-plane node that the operation itself is on.
 const TAKEN: &str = "is away";
 
@@ -48,7 +52,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let wave = if op.spec.reboots() { REBOOTING_WAVE } else { WAVE };
     let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(wave).min(wave);
     let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
-    let mut free = limit.saturating_sub(in_flight.len());
+    let mut free = limit.saturating_sub(in_flight.len()).min(AT_ONCE);
     let mut pending = Pending::default();
     // Nearly in the order of their names, so that a map is made of them at once.
     let mut waiting: Vec<(&str, NodeReason)> = Vec::new();
@@ -67,7 +71,11 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
         others.wanted.entry(&node.name).or_insert(op.meta);
         if free == 0 {
             let reason = full.get_or_insert_with(|| {
-                let message = format!("{} of {limit} slots are taken", in_flight.len() + pending.claims.len());
+                let taken = in_flight.len() + pending.claims.len();
+                let message = match taken < limit {
+                    true => format!("{AT_ONCE} nodes are taken in a round, and further ones in the next"),
+                    false => format!("{taken} of {limit} slots are taken"),
+                };
                 NodeReason { reason: Reason::WaitingForSlot, message }
             });
             waiting.push((&node.name, reason.clone()));

@@ -74,7 +74,7 @@ async fn look_again(cluster: &Cluster, snapshot: &mut Snapshot, decision: &Decis
 /// The objects that the server refused to create, and what it said.
 fn refused(round: &Round) -> BTreeMap<Reference, String> {
     let created = round.outcome.actions.iter().filter(|action| action.action.starts_with("create "));
-    let of_nodes = created.filter(|action| matches!(action.target.kind.as_str(), "Job" | "Pod" | "PersistentVolumeClaim"));
+    let of_nodes = created.filter(|action| matches!(action.target.kind.as_str(), "Job" | "Pod" | "PersistentVolumeClaim" | "ConfigMap"));
     let refused = of_nodes.filter_map(|action| match &action.verdict {
         Verdict::Failed(message) | Verdict::NotSetUp(message) => Some((unbound(&action.target), message.clone())),
         _ => None,

@@ -86,18 +86,22 @@ fn what_rounds_runs_in_a_build_renders_the_dockerfile_and_tells_what_was_built()
     let manifest = manifests(&["tests/manifests/valid"]).into_iter().find(|(name, _)| name == "valid-nested-everything").unwrap().1;
     let pod = made(&manifest).into_iter().find(|object| object["kind"] == "Job").unwrap()["spec"]["template"]["spec"].clone();
     let folder = std::env::temp_dir().join(format!("rounds-build-{}", std::process::id()));
-    for below in ["template", "values", "ocispec", "artifacts"] {
+    for below in ["template", "values", "ocispec", "artifacts", "begun"] {
         std::fs::create_dir_all(folder.join(below)).unwrap();
     }
     std::fs::write(folder.join("template/ociSpec"), "RUN install {{ .Packages }} {{ .Extra }}\n").unwrap();
     std::fs::write(folder.join("values/Extra"), "htop").unwrap();
+    std::fs::write(folder.join("artifacts/of-an-earlier-build.iso"), "old").unwrap();
+    // Times of files are as coarse as the kernel's clock.
+    std::thread::sleep(Duration::from_millis(20));
+    std::fs::write(folder.join("begun/uid"), "").unwrap();
     std::fs::write(folder.join("artifacts/acme.iso"), "abc").unwrap();
     let message = folder.join("message");
     let run = |container: &Value| {
         let command: Vec<&str> = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
         assert_eq!(command[0], "/rounds");
         let here = |word: &&str| match word {
-            word if ["/template", "/values", "/ocispec", "/artifacts"].iter().any(|path| word.starts_with(path)) => {
+            word if ["/template", "/values", "/ocispec", "/artifacts", "/begun"].iter().any(|path| word.starts_with(path)) => {
                 format!("{}{word}", folder.display())
             }
             word => word.replace("$$", "$"),

@@ -25,13 +25,6 @@ pub fn some_source() -> Rule {
     .message("a source must be given: image, or one of imageName, baseImageName and baseImageDockerfile")
 }
 
-/// imageName beside one of the others is the name of what is built; these two exclude each other.
-pub fn one_base() -> Rule {
-    Rule::new("!has(self.baseImageDockerfile) || !has(self.baseImageName) || self.baseImageName == ''")
-        .message("baseImageName cannot be combined with baseImageDockerfile, which names its own base: remove one of them")
-        .field_path(".baseImageName")
-}
-
 /// An image that is there already is only worth an object if something is made of it.
 pub fn artifacts_of_ref() -> Rule {
     Rule::new("!has(self.image) || !has(self.image.ref) || self.image.ref == '' || has(self.artifacts)")

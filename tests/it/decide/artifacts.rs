@@ -96,7 +96,7 @@ impl World {
         typed(job, Value::Object(more))
     }
 
-    /// `build-iso#1 running build-iso`, `pending`, `exit 3 build-iso no space left`, `told`: the last container tells two files.
+    /// `build-iso#1 running build-iso`, `pending`, `pulling`, `hanging` after a container that has ended, `exit 3 build-iso no space left`, `told`: the last container tells two files.
     pub fn build_pod(&self, words: &Value) -> Result<Pod, String> {
         let is = words.as_str().or_else(|| words["is"].as_str()).ok_or("a Pod without a name")?;
         let parts: Vec<&str> = is.split(' ').collect();
@@ -108,6 +108,10 @@ impl World {
             "pulling" => {
                 let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
                 ("Pending", json!([{"name": "pull-image-baseimage", "init": true, "state": waiting}, {"name": "digest"}]))
+            }
+            "hanging" => {
+                let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+                ("Pending", json!([ended("render", 0, ""), {"name": "fetch", "init": true, "state": waiting}, {"name": "digest"}]))
             }
             "running" => {
                 let container = parts.get(2).copied().unwrap_or("build-iso");

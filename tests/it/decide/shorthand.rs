@@ -51,6 +51,8 @@ pub struct Words {
     budgets: Vec<Value>,
     /// Probes that the server has refused in this very round; "all": none is taken.
     refused_probes: Vec<String>,
+    /// What the server said in this very round against making an object, by `Kind name`.
+    refused: BTreeMap<String, String>,
     /// `Kind name`; "auto": whatever a GET would confirm.
     absent: Vec<String>,
     unreadable: Vec<String>,
@@ -195,6 +197,11 @@ impl Words {
                 job => Reference::new("Job", super::probes::NAMESPACE, &world.real(job), ""),
             };
             world.snapshot.refused.insert(what, "exceeded quota".into());
+        }
+        for (what, message) in &self.refused {
+            let (kind, name) = what.split_once(' ').ok_or("refused: Kind name")?;
+            let what = Reference::new(kind, "default", &world.real(name), "");
+            world.snapshot.refused.insert(what, message.clone());
         }
         for words in &self.probes {
             let probe = world.probe(words)?;

@@ -281,6 +281,9 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             world.probe_is(node, "told", &json!({"labels": labels}))?;
         }
         ["probe", node, "is", state] => world.probe_is(node, state, &json!({}))?,
+        ["job", job, "is", "late"] => {
+            world.job_mut(job)?.failed = Some(Trouble { reason: "DeadlineExceeded".into(), message: "over".into() });
+        }
         ["job", job, "is", "deleting"] => world.job_mut(job)?.deleting = true,
         ["job", job, "is", "gone"] => {
             let name = world.real(job);
