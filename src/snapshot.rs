@@ -13,6 +13,7 @@ pub mod views;
 pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ pub struct Snapshot {
     /// Probe Jobs in the namespace in which this runner probes nodes.
     pub probes: Vec<Probe>,
     /// All pods on the nodes that are being drained, by node; a node that was not asked for has no entry.
-    pub drains: BTreeMap<String, Vec<Pod>>,
+    pub drains: BTreeMap<String, Vec<Arc<Pod>>>,
     /// PodDisruptionBudgets; only listed while something drains.
     pub budgets: Vec<Budget>,
     /// NodeOps of all namespaces.

@@ -14,6 +14,8 @@ mod resources;
 mod tests;
 mod workload;
 
+use std::sync::Arc;
+
 use futures::{StreamExt, TryStreamExt, future, stream};
 use serde::de::DeserializeOwned;
 
@@ -110,7 +112,7 @@ async fn drains(cluster: &Cluster, snapshot: &mut Snapshot) -> Result<(), Observ
     }
     let pods = |node: String| async move {
         let query = Query::all(kinds::POD).fields(format!("spec.nodeName={node}"));
-        Ok((node, list(cluster, query, convert::pod).await?))
+        Ok((node, list(cluster, query, |pod| Arc::new(convert::pod(pod))).await?))
     };
     let (drains, budgets) = future::try_join(
         stream::iter(nodes.into_iter().map(pods)).buffer_unordered(PARALLEL).try_collect(),

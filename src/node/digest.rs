@@ -109,7 +109,8 @@ mod tests {
         assert_eq!(seen, [("a.raw", Some(0)), ("b.iso", Some(3))]);
         let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(told.files[1].digest.as_deref(), Some(abc));
-        std::fs::remove_dir_all(&root).unwrap();
+        std::fs::remove_dir_all(&digest.folder).unwrap();
         assert!(digest.tell().unwrap_err().to_string().contains("/artifacts: "));
+        std::fs::remove_dir_all(&root).unwrap();
     }
 }

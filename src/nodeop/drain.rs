@@ -4,6 +4,7 @@
 //! are and are named (their data survives a reboot in place), unless `rollout.drainMode` is Strict.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -46,7 +47,7 @@ pub fn allowance(snapshot: &Snapshot) -> Allowance<'_> {
     let mut allowance = Allowance::new();
     let rebooting = doubts::rebooting_nodes(snapshot).filter_map(|node| snapshot.drains.get(node));
     let stays = |pod: &&Pod| pod.ready && !is_passed_over(pod) && !is_daemon(pod) && !is_ours(snapshot, pod);
-    for pod in rebooting.flatten().filter(stays) {
+    for pod in rebooting.flatten().map(|pod| &**pod).filter(stays) {
         for budget in snapshot.budgets_over(pod) {
             *allowance.entry((&budget.namespace, &budget.name)).or_insert(budget.allowed) -= 1;
         }
@@ -88,10 +89,10 @@ pub struct Orders<'o> {
 }
 
 /// Sorts the pods of a node.
-pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Pod], orders: Orders<'_>, allowance: &mut Allowance<'a>) -> Drain<'a> {
+pub fn assess<'a>(snapshot: &'a Snapshot, pods: &'a [Arc<Pod>], orders: Orders<'_>, allowance: &mut Allowance<'a>) -> Drain<'a> {
     let Orders { options, own_pod, since, reboots } = orders;
     let mut drain = Drain::default();
-    for pod in pods {
+    for pod in pods.iter().map(|pod| &**pod) {
         if is_passed_over(pod) || own_pod == Some(pod.uid.as_str()) || is_ours(snapshot, pod) {
             continue;
         }
@@ -251,6 +252,7 @@ mod tests {
     /// (evicted, blocked, leaving, kept) by name.
     fn sorted(snapshot: &Snapshot, pods: Vec<Pod>, options: &DrainOptions) -> [Vec<String>; 4] {
         let since = Some("2026-01-01T00:00:00Z".parse().unwrap());
+        let pods: Vec<Arc<Pod>> = pods.into_iter().map(Arc::new).collect();
         let drain = assess(snapshot, &pods, Orders { options, own_pod: Some("uid-runner"), since, reboots: false }, &mut Allowance::new());
         let names = |pods: &[&Pod]| pods.iter().map(|pod| pod.name.clone()).collect::<Vec<_>>();
         let held = |held: &[Held]| held.iter().map(|held| held.pod.name.clone()).collect::<Vec<_>>();
@@ -315,7 +317,7 @@ mod tests {
     #[test]
     fn what_blocks_names_pod_and_budget() {
         let snapshot = Snapshot { budgets: vec![budget("strict", 0)], ..Snapshot::default() };
-        let pods = [pod("p")];
+        let pods = [Arc::new(pod("p"))];
         let orders = Orders { options: &DrainOptions::default(), own_pod: None, since: None, reboots: false };
         let drain = assess(&snapshot, &pods, orders, &mut Allowance::new());
         assert_eq!(drain.waiting_for(), "pod web/p: disruption budget web/strict allows no disruption now");

@@ -40,7 +40,7 @@ fn reboots<'o>(op: &'o Operation<'_>, entries: &'o Entries<'_>) -> impl Iterator
             return !awaited && !pod.is_terminal();
         }
         let superseded = step.is_some_and(|step| step < NodeStep::Releasing);
-        !is_awaited(op, pod, entry) && (!pod.is_terminal() || superseded || op.rollout.job_ttl_seconds.is_some())
+        (!pod.is_terminal() || superseded || op.rollout.job_ttl_seconds.is_some()) && !is_awaited(op, pod, entry)
     };
     let made = op.pods().filter(|pod| op.made(pod) && is_reboot(pod) && pod.deleted.is_none());
     made.filter(move |pod| idle(pod)).map(|pod| {

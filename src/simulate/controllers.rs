@@ -1,6 +1,8 @@
 //! What the controllers do: Jobs make pods and count their ends, the garbage collector follows owners, the workload's
 //! controllers make pods anew, and nodes that are silent lose their workload.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::workload::is_named_for_ever;
@@ -201,7 +203,7 @@ impl World {
         for uid in ours {
             self.after(ORPHANED, Happening::Orphan(uid));
         }
-        let others: Vec<Pod> = self.workload.on(node).cloned().collect();
+        let others: Vec<Arc<Pod>> = self.workload.on(node).cloned().collect();
         for pod in others {
             if pod.owner.as_ref().is_some_and(|owner| owner.kind != "DaemonSet") {
                 self.make_elsewhere(&pod);

@@ -1,6 +1,7 @@
 //! The pods that people run on the nodes, and the disruption budgets over them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ pub struct Workload {
 
 #[derive(Clone, Debug)]
 struct Resident {
-    pod: Pod,
+    pod: Arc<Pod>,
     /// The pod in the beginning of which this one is the latest replacement.
     origin: String,
     /// The budgets over it.
@@ -77,12 +78,12 @@ impl Workload {
         let uid = pod.uid.clone();
         self.by_uid.insert(uid.clone(), self.counter);
         self.by_node.entry(pod.node.clone()).or_default().insert(self.counter);
-        self.pods.insert(self.counter, Resident { pod, origin, guards });
+        self.pods.insert(self.counter, Resident { pod: Arc::new(pod), origin, guards });
         uid
     }
 
     /// The pods on a node.
-    pub fn on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Pod> {
+    pub fn on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Arc<Pod>> {
         self.by_node.get(node).into_iter().flatten().filter_map(|id| self.pods.get(id)).map(|resident| &resident.pod)
     }
 
@@ -111,7 +112,7 @@ impl Workload {
     fn change(&mut self, uid: &str, change: impl FnOnce(&mut Pod)) {
         let Some(resident) = self.by_uid.get(uid).and_then(|id| self.pods.get_mut(id)) else { return };
         let before = i64::from(is_healthy(&resident.pod));
-        change(&mut resident.pod);
+        change(Arc::make_mut(&mut resident.pod));
         let after = i64::from(is_healthy(&resident.pod));
         for at in &resident.guards {
             self.budgets[*at].healthy += after - before;
@@ -163,7 +164,7 @@ impl Workload {
         if let Some(on) = self.by_node.get_mut(&resident.pod.node) {
             on.remove(&id);
         }
-        Some(resident.pod)
+        Some(Arc::unwrap_or_clone(resident.pod))
     }
 
     /// The scheduler gives a pod that waited for a node to one.
@@ -173,7 +174,7 @@ impl Workload {
         if let Some(on) = self.by_node.get_mut(&resident.pod.node) {
             on.remove(&id);
         }
-        resident.pod.node = node.to_string();
+        Arc::make_mut(&mut resident.pod).node = node.to_string();
         self.by_node.entry(node.to_string()).or_default().insert(id);
     }
 

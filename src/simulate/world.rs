@@ -5,6 +5,7 @@
 //! [`World::run_until`] is told so, from one [`Happening`] to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
@@ -238,9 +239,9 @@ impl World {
     /// and nodes that the lists show otherwise than a status says.
     fn looked_again(&self, lists: &Snapshot) -> Snapshot {
         let trusts = Mutant::TrustLists.lives();
-        let mut drains: BTreeMap<String, Vec<Pod>> = BTreeMap::new();
+        let mut drains: BTreeMap<String, Vec<Arc<Pod>>> = BTreeMap::new();
         for node in doubts::draining_nodes(lists) {
-            let pods = self.workload.on(&node).chain(self.pods_on(&node)).cloned().collect();
+            let pods = self.workload.on(&node).cloned().chain(self.pods_on(&node).cloned().map(Arc::new)).collect();
             drains.insert(node, pods);
         }
         // Somebody may have taken our label off a Job, or the list is older than it is.

@@ -11,6 +11,7 @@ pub mod schema;
 pub mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -145,7 +146,7 @@ impl<'a> Loading<'a> {
         snapshot.now = now;
         snapshot.pods.extend(ours);
         for node in draining(&snapshot) {
-            let on = || workload.iter().filter(|pod| pod.node == node).cloned().collect();
+            let on = || workload.iter().filter(|pod| pod.node == node).cloned().map(Arc::new).collect();
             snapshot.drains.entry(node.clone()).or_insert_with(on);
         }
         Ok(Loaded { snapshot, workload, passed_over: self.passed_over })
@@ -219,7 +220,8 @@ mod tests {
         );
         let loaded = from(&text).unwrap();
         let names = |pods: &[Pod]| pods.iter().map(|pod| pod.path()).collect::<Vec<_>>();
-        assert_eq!(names(&loaded.snapshot.drains["n1"]), ["default/web"]);
+        let drains: Vec<String> = loaded.snapshot.drains["n1"].iter().map(|pod| pod.path()).collect();
+        assert_eq!(drains, ["default/web"]);
         assert_eq!(names(&loaded.snapshot.pods), ["default/ours"]);
         assert_eq!(loaded.passed_over, [("ConfigMap".to_string(), 2)].into());
     }

@@ -181,8 +181,14 @@ fn a_build_whose_node_dies_is_told_and_tried_again_as_often_as_it_may() {
     for name in ["once", "again"] {
         wait_for("buildah runs", LONG, || site.status(name)["current"] == "buildah-build");
     }
+    scenario.world.hold(scenario.node());
     scenario.world.pull_the_plug(scenario.node());
+    let silent = format!("node {}, which has pod ", scenario.node());
+    wait_for("the silent node is named", LONG, || {
+        ["once", "again"].iter().all(|name| site.status(name)["message"].as_str().is_some_and(|message| message.starts_with(&silent)))
+    });
     secret(&site, "values", &[("Seconds", "0")]);
+    scenario.world.release(scenario.node());
     let status = site.wait_end("once", 1, "Error");
     let message = status["message"].as_str().unwrap_or_default();
     assert!(message.contains("buildah-build"), "{message}");

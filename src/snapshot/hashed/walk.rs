@@ -2,6 +2,7 @@
 //! does not compile before somebody has thought about what it tells.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::dictionary::Class::{self, Budget as BudgetName, Job as JobName, Namespace, Operation, Uid, Value};
 use super::words::text;
@@ -79,7 +80,7 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
         its.iter_mut().for_each(|one| pod(one, visit));
     }
     keys(drains, |name| visit(Class::Node, name));
-    drains.values_mut().flatten().for_each(|one| pod(one, visit));
+    drains.values_mut().flatten().for_each(|one| pod(Arc::make_mut(one), visit));
     budgets.iter_mut().for_each(|one| budget(one, visit));
     nodeops.iter_mut().for_each(|one| super::resource::nodeop(one, visit));
     upgrades.iter_mut().for_each(|one| super::resource::upgrade(one, visit));

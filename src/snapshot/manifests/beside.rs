@@ -2,6 +2,7 @@
 //! it were applied: what a server would have kept (uid, age, status) is kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -40,7 +41,7 @@ impl Ground {
         let SnapshotFile { snapshot, workload, .. } = file;
         let mut pods: Vec<Pod> = Vec::new();
         let mut seen = BTreeSet::new();
-        for pod in workload.iter().chain(&snapshot.pods).chain(snapshot.drains.values().flatten()) {
+        for pod in workload.iter().chain(&snapshot.pods).chain(snapshot.drains.values().flatten().map(|pod| &**pod)) {
             if seen.insert((&pod.namespace, &pod.name)) {
                 pods.push(pod.clone());
             }
@@ -84,14 +85,14 @@ impl Ground {
         snapshot.unreadable.retain(|unreadable| !is_given(&unreadable.what.kind, &unreadable.what.namespace, &unreadable.what.name));
         workload.retain(stays);
         snapshot.pods.retain(stays);
-        snapshot.drains.values_mut().for_each(|pods| pods.retain(stays));
+        snapshot.drains.values_mut().for_each(|pods| pods.retain(|pod| stays(pod)));
 
         snapshot.nodes.extend(manifests.nodes);
         snapshot.jobs.extend(manifests.jobs);
         snapshot.budgets.extend(manifests.budgets);
         for pod in &pods {
             if let Some(there) = snapshot.drains.get_mut(&pod.node) {
-                there.push(pod.clone());
+                there.push(Arc::new(pod.clone()));
             }
         }
         workload.extend(pods);
@@ -201,7 +202,7 @@ mod tests {
     fn alone_it_is_what_the_round_saw_and_pods_of_nodes_that_drain_are_found() {
         let loaded = beside("").unwrap();
         let mut seen = file();
-        seen.snapshot.drains.insert("n1".into(), seen.workload.clone());
+        seen.snapshot.drains.insert("n1".into(), seen.workload.iter().cloned().map(std::sync::Arc::new).collect());
         assert_eq!(loaded.snapshot, seen.snapshot);
         assert_eq!(loaded.workload, seen.workload);
         assert_eq!(decide(&loaded.snapshot, &Settings::default()), decide(&seen.snapshot, &Settings::default()));

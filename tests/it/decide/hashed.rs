@@ -104,7 +104,7 @@ proptest! {
     #[test]
     fn nothing_of_what_somebody_called_his_own_is_left(words in secrets()) {
         let snapshot = filled(&words);
-        let workload = snapshot.drains.values().flatten().cloned().collect();
+        let workload = snapshot.drains.values().flatten().map(|pod| (**pod).clone()).collect();
         let mut file = SnapshotFile::new(snapshot.clone(), workload);
         let mut again = file.clone();
         hash_names(&mut file);

@@ -1,6 +1,7 @@
 //! What is true of `decide` in any world, however unlikely.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
@@ -233,7 +234,7 @@ fn world() -> impl Strategy<Value = Snapshot> {
             ..Snapshot::default()
         };
         if drained {
-            snapshot.drains = NODES.map(|node| (node.to_string(), snapshot.pods.clone())).into();
+            snapshot.drains = NODES.map(|node| (node.to_string(), snapshot.pods.iter().cloned().map(Arc::new).collect())).into();
         }
         if gone {
             snapshot.absent.insert(Reference::new("NodeOp", "default", "gone", "gone-uid"));

@@ -1,6 +1,7 @@
 //! A tiny cluster for stories: it carries out plans and lets things happen. Not a simulator: only what the stories need.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rounds::labels::applied;
 use rounds::names;
@@ -163,7 +164,7 @@ impl World {
     pub fn list_drains(&mut self) {
         self.snapshot.drains.clear();
         for name in doubts::draining_nodes(&self.snapshot).difference(&self.unlisted.iter().cloned().collect::<BTreeSet<String>>()) {
-            self.snapshot.drains.insert(name.clone(), self.workloads.get(name).cloned().unwrap_or_default());
+            self.snapshot.drains.insert(name.clone(), self.workloads.get(name).into_iter().flatten().cloned().map(Arc::new).collect());
         }
     }
 

@@ -188,7 +188,7 @@ impl Simulated {
             operations: seen.nodeops.clone(),
             jobs: seen.jobs.clone(),
             pods: seen.pods.clone(),
-            others: nodes.flat_map(|node| self.world.workload.on(node)).cloned().collect(),
+            others: nodes.flat_map(|node| self.world.workload.on(node)).map(|pod| (**pod).clone()).collect(),
             budgets: self.world.workload.budgets(),
         }
     }
