@@ -17,9 +17,9 @@ help: ## list the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: simulate
-simulate: ## a rollout over 30 nodes in memory, which stops at one that fails; no cluster needed
+simulate: ## an upgrade of 30 nodes in memory, which stops at one that fails; no cluster needed
 	cargo build --quiet
-	target/debug/rounds simulate examples/nodeop-reboot.yaml --nodes 30 --control-planes 3 --zones 3 --fail worker-07 || [[ $$? == 3 ]]
+	target/debug/rounds simulate examples/upgrade.yaml --nodes 30 --control-planes 3 --zones 3 --fail worker-07 || [[ $$? == 3 ]]
 
 .PHONY: demo
 demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans up after itself
