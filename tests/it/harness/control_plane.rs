@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use super::{api::Api, feed};
 
@@ -144,12 +145,19 @@ fn folder(name: &str) -> PathBuf {
     for entry in std::fs::read_dir(&all).expect("the folder for temporary files").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let process = name.strip_prefix("rounds-test-").and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) {
+        let ended = process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists());
+        // Of one that has only just ended, the servers are still to be ended, and the audit logs to be read.
+        if ended && !is_recent(&entry.path().join("audit.log")) {
             // Somebody else may do the same just now.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
     all.join(format!("rounds-test-{}-{name}", std::process::id()))
+}
+
+fn is_recent(file: &Path) -> bool {
+    let changed = file.metadata().and_then(|of| of.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|since| since < Duration::from_secs(600)))
 }
 
 /// Where the audit logs of the last run are listed.
