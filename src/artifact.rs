@@ -24,6 +24,7 @@ pub mod report;
 pub mod retention;
 pub mod spec_hash;
 pub mod status;
+mod tag;
 pub mod verdict;
 pub mod volumes;
 pub mod work;
