@@ -245,15 +245,16 @@ impl<'a> Place<'_, 'a> {
         advance
     }
 
-    /// The result stands; the entry is done with when the lock is off.
+    /// The result stands; the entry is done with when the lock is off. A pod's verdict is known before its Job is called
+    /// finished, and until then nothing is given back.
     fn releasing(&self, node: &Node) -> Advance {
-        let live_pod = self.op.has_live_pod(self.name);
-        if super::release::is_released(self.op, node, Some(self.entry)) && !live_pod {
+        let busy = self.op.has_live_pod(self.name) || self.op.has_live_job(self.name);
+        if super::release::is_released(self.op, node, Some(self.entry)) && !busy {
             return self.finish();
         }
         // A node that went down and has not come back ends no pod: the slot is freed, the lock stays.
         let failed = self.entry.phase == NodePhase::Failed;
-        if failed && live_pod && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
+        if failed && busy && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
             return self.finish();
         }
         self.stay_as_it_is(Reason::Releasing)
