@@ -12,6 +12,7 @@ use crate::nodeop::pending::Others;
 use crate::plan::{Action, Decision, Plan};
 use crate::reason::Reason;
 use crate::settings::Settings;
+use crate::snapshot::views::Job;
 use crate::snapshot::{Meta, Resource, Snapshot, Unreadable};
 use crate::sweep;
 use crate::upgrade::{self, bond};
@@ -84,13 +85,16 @@ fn changes(decision: &Decision) -> impl Iterator<Item = String> {
     decision.steps.iter().flat_map(|step| &step.actions).filter_map(patched)
 }
 
-/// The nodes that a resource is on. The existing operator's statuses have no steps: what it began may still run when we
-/// come, and so may a Job that no status names.
+/// The nodes that a resource is on. A Job may run where no claim stands any more: its removal was lost on the way, or the
+/// existing operator has made it and not named it yet. The existing operator's statuses have no steps, either.
 fn nodes_in_flight<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpStatus>) -> impl Iterator<Item = &'a String> {
     let foreign = resource.status.spec_hash.is_none();
     let entries = resource.status.node_statuses.iter();
     let flying = entries.filter(move |(_, entry)| entry.step.is_some() || foreign && adopt::is_in_flight(entry)).map(|(node, _)| node);
-    flying.chain(adopt::jobs(snapshot, &resource.meta).filter(|job| !job.is_finished()).map(|job| &job.node))
+    let live = |job: &&Job| !job.is_finished() && (!job.held || job.run.is_none());
+    let meta = &resource.meta;
+    let own = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
+    flying.chain(snapshot.jobs.iter().filter(live).filter(own).map(|job| &job.node))
 }
 
 /// A resource that cannot be read is named and left alone: its status may hold what we must not lose.

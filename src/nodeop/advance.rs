@@ -6,7 +6,7 @@ use super::operation::Operation;
 use super::place::{Advance, Place};
 use super::{draining, rebooting, running};
 use crate::names;
-use crate::plan::{Action, NodeApply};
+use crate::plan::{Action, NodeApply, NodeReason};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
 use crate::snapshot::views::{ContainerState, Exit, Node, Pod};
@@ -257,7 +257,14 @@ impl<'a> Place<'_, 'a> {
         if failed && busy && self.op.seconds_since(self.entry.step_since.as_ref()) > CANCEL_PATIENCE {
             return self.finish();
         }
-        self.stay_as_it_is(Reason::Releasing)
+        let mut advance = self.stay_as_it_is(Reason::Releasing);
+        if busy && !node.ready {
+            let verdict = &advance.reason.message;
+            let message =
+                format!("{verdict}; what runs there has not been seen to end, and the node, which is not Ready, is held until it is");
+            advance.reason = NodeReason { reason: Reason::NotReady, message };
+        }
+        advance
     }
 
     /// The end of a claim: a result of an older spec counts no more, any other is kept.

@@ -145,8 +145,8 @@ fn refusal(pod: &Pod, options: &DrainOptions) -> Option<&'static str> {
 
 /// Why the budgets over a pod do not allow its eviction now; if they do, the eviction is counted.
 ///
-/// The apiserver has the last word. Where its answer cannot be foretold (the pod is not Ready, the budget's status is not
-/// of its present spec) the eviction is tried.
+/// The apiserver has the last word. Where its answer cannot be foretold (the budget's status is not of its present spec) the
+/// eviction is tried. No budget counts a pod that does not run yet.
 fn budget_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allowance<'a>) -> Option<String> {
     let budgets: Vec<&Budget> = snapshot.budgets_over(pod).collect();
     match budgets.as_slice() {
@@ -157,8 +157,14 @@ fn budget_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allo
                 *left -= 1;
                 return None;
             }
-            (pod.ready && budget.current)
-                .then(|| format!("disruption budget {}/{} allows no disruption now", budget.namespace, budget.name))
+            let Budget { namespace, name, healthy, desired, .. } = budget;
+            if !budget.current || pod.phase == "Pending" || !pod.ready && budget.lets_unready_go() {
+                None
+            } else if pod.ready {
+                Some(format!("disruption budget {namespace}/{name} allows no disruption now"))
+            } else {
+                Some(format!("is not Ready, and disruption budget {namespace}/{name} wants {desired} healthy pods, of which {healthy} are"))
+            }
         }
         several => {
             let names: Vec<String> = several.iter().map(|budget| format!("{}/{}", budget.namespace, budget.name)).collect();
@@ -324,11 +330,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_under_two_budgets_is_blocked_and_an_unready_one_is_tried() {
+    fn a_pod_under_two_budgets_is_blocked_and_an_unready_one_only_where_too_few_are_healthy() {
         let two = Snapshot { budgets: vec![budget("a", 5), budget("b", 5)], ..Snapshot::default() };
         assert_eq!(sorted(&two, vec![pod("p")], &DrainOptions::default())[1], ["p"]);
+        let unready = || vec![Pod { ready: false, ..pod("p") }];
+        for (healthy, place) in [(1, 1), (2, 0)] {
+            let zero = Snapshot { budgets: vec![Budget { healthy, desired: 2, ..budget("a", 0) }], ..Snapshot::default() };
+            assert_eq!(sorted(&zero, unready(), &DrainOptions::default())[place], ["p"], "{healthy} of 2 healthy");
+        }
         let zero = Snapshot { budgets: vec![budget("a", 0)], ..Snapshot::default() };
-        assert_eq!(sorted(&zero, vec![Pod { ready: false, ..pod("p") }], &DrainOptions::default())[0], ["p"]);
+        assert_eq!(sorted(&zero, vec![Pod { phase: "Pending".into(), ..unready().remove(0) }], &DrainOptions::default())[0], ["p"]);
         let stale = Snapshot { budgets: vec![Budget { current: false, ..budget("a", 0) }], ..Snapshot::default() };
         assert_eq!(sorted(&stale, vec![pod("p")], &DrainOptions::default())[0], ["p"]);
     }

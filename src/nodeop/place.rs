@@ -97,7 +97,8 @@ impl<'a> Place<'_, 'a> {
     pub fn finished(&self, entry: NodeStatus) -> NodeStatus {
         // A node that looks younger than its result counts as made anew. The clocks of two apiservers may differ by more
         // than a command takes, and it must not run again for that.
-        let created = self.node().and_then(|node| node.created).unwrap_or(self.op.now());
+        let ran_on = self.node().or_else(|| self.ran_on_successor());
+        let created = ran_on.and_then(|node| node.created).unwrap_or(self.op.now());
         NodeStatus {
             phase: entry.phase,
             job_name: entry.job_name,

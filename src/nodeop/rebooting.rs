@@ -10,7 +10,7 @@ use super::adopt::{REBOOT_COMPLETED, REBOOT_PENDING};
 use super::api::{NodeOpSpec, NodePhase, NodeStatus, NodeStep};
 use super::place::{Advance, Place};
 use super::version::{self, Look, Told};
-use super::{events, foreign_reboot, reboot_pod, running, verdict};
+use super::{events, foreign_reboot, reboot_pod, verdict};
 use crate::names;
 use crate::reason::Reason;
 use crate::snapshot::views::{Node, Pod};
@@ -95,13 +95,11 @@ fn learn<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
     let live = pods.iter().find(|pod| !pod.is_terminal() && verdict::command_exit(pod).is_some_and(|exit| exit.code == 0));
     let begun = "the command succeeded";
-    let mut advance = match live {
-        Some(pod) if !is_late(place) => {
-            return match verdict::start_trouble(pod) {
-                Some(trouble) => place.stay(Reason::CannotStart, &format!("{begun}; pod {}: {}", pod.name, verdict::sentence(&trouble))),
-                None => place.stay(Reason::Rebooting, &format!("{begun}; its pod is to tell which boot it ran in")),
-            };
-        }
+    match live {
+        Some(pod) if !is_late(place) => match verdict::start_trouble(pod) {
+            Some(trouble) => place.stay(Reason::CannotStart, &format!("{begun}; pod {}: {}", pod.name, verdict::sentence(&trouble))),
+            None => place.stay(Reason::Rebooting, &format!("{begun}; its pod is to tell which boot it ran in")),
+        },
         Some(_) => {
             let message = format!("{begun}, but its pod has not told which boot it ran in {}; the node is not rebooted", within(place));
             place.fail(Reason::NotRebooted, &message)
@@ -110,10 +108,7 @@ fn learn<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
             let message = format!("{begun}, but its pod ended without telling which boot it ran in; the node is not rebooted");
             place.fail(Reason::NotRebooted, &message)
         }
-    };
-    // Its Job would run the command again.
-    advance.steps.extend(running::named_job(place).and_then(|job| running::stop(place, job, Reason::NotRebooted)));
-    advance
+    }
 }
 
 /// The node still is in the boot that it is to leave.

@@ -3,10 +3,11 @@
 
 use serde_json::json;
 
-use super::api::{NodeStatus, NodeStep};
+use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::entries::Entries;
 use super::operation::Operation;
 use super::rebooting::{follows, is_reboot};
+use super::verdict;
 use crate::names;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
@@ -69,6 +70,10 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
         let delete = Action::Delete { what: what(), resource_version: Some(job.resource_version.clone()), grace_seconds: None };
         return Some(op.step(&job.node, Reason::Superseded, "remove a Job that no status names", delete));
     }
+    if is_left_behind(op, job, entry) {
+        let delete = Action::Delete { what: what(), resource_version: None, grace_seconds: None };
+        return Some(op.step(&job.node, Reason::Superseded, "remove a Job that would run its command once more", delete));
+    }
     if !job.is_finished() || named {
         return None;
     }
@@ -81,4 +86,23 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
     let seconds = op.rollout.job_ttl_seconds.filter(|seconds| recorded && job.ttl_seconds != Some(*seconds))?;
     let patch = json!({"spec": {"ttlSecondsAfterFinished": seconds}});
     Some(op.step(&job.node, Reason::Completed, "let the Job expire", Action::Patch { what: what(), patch }))
+}
+
+/// Whether a Job may run a command that nobody awaits: again where it has succeeded, after a verdict that no Job gives, or on
+/// the next machine that comes up under the name of its node.
+fn is_left_behind(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> bool {
+    // One of the existing operator's is ours to remove where an entry has taken it over.
+    let ours = job.run.is_some() || entry.is_some_and(|entry| entry.job_name.as_ref() == Some(&job.name));
+    if !ours || job.run.is_some() && job.held || job.is_finished() {
+        return false;
+    }
+    let step = entry.and_then(|entry| entry.step);
+    let has = |phase| entry.is_some_and(|entry| entry.phase == phase);
+    let succeeded = has(NodePhase::Completed) || matches!(step, Some(NodeStep::Rebooting | NodeStep::Verifying));
+    if succeeded && verdict::would_run_again(&op.pods_of(&job.uid, &job.node)) {
+        return true;
+    }
+    let awaited = step.is_some_and(|step| step < NodeStep::Releasing);
+    let anew = || op.snapshot.nodes.get(&job.node).is_none_or(|node| node.created.is_some() && node.created > job.created);
+    !awaited && (has(NodePhase::Failed) || anew())
 }

@@ -7,7 +7,6 @@ use super::{reboot_pod, rebooting};
 use crate::mutant::Mutant;
 use crate::plan::{Action, Step};
 use crate::reason::Reason;
-use crate::snapshot::Reference;
 use crate::snapshot::views::{Job, Node};
 
 /// How often a Job may fail without its pod being admitted on the node.
@@ -92,11 +91,7 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let Some(job) = named_job(place) else { return without_job(place, node) };
     let pods = place.op.pods_of(&job.uid, place.name);
     match verdict::of(job, &pods, node.ready) {
-        Verdict::Succeeded => {
-            let mut advance = succeed(place, node, "Job completed successfully");
-            advance.steps.extend(stop(place, job, Reason::Succeeded).filter(|_| verdict::would_run_again(&pods)));
-            advance
-        }
+        Verdict::Succeeded => succeed(place, node, "Job completed successfully"),
         Verdict::Failed(message) => place.fail(Reason::CommandFailed, &format!("Job failed: {message}")),
         Verdict::NeverRan(message) => try_again(place, node, &message),
         Verdict::Underway(reason, message) if place.timed_out() => {
@@ -118,25 +113,12 @@ pub fn advance<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
 pub fn without_node(place: &Place<'_, '_>, message: &str) -> Advance {
     let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
     if verdict::succeeded_before_the_job_went(&pods) || named_job(place).is_some_and(|job| job.complete) {
-        let mut advance = if rebooting::follows(place.entry) {
-            place.fail(Reason::NodeGone, &format!("the command succeeded, but {message} before it was seen to reboot"))
-        } else {
-            place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully")
+        return match rebooting::follows(place.entry) {
+            true => place.fail(Reason::NodeGone, &format!("the command succeeded, but {message} before it was seen to reboot")),
+            false => place.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully"),
         };
-        // A machine that comes up under the name of the node would be sent its next pod.
-        advance.steps.extend(named_job(place).and_then(|job| stop(place, job, Reason::Succeeded)));
-        return advance;
     }
-    let mut advance = place.fail(Reason::NodeGone, &format!("{message} while the command was on it"));
-    advance.steps.extend(named_job(place).and_then(|job| stop(place, job, Reason::NodeGone)));
-    advance
-}
-
-/// Removes a Job that is not finished, so that it makes no further pod.
-pub fn stop(place: &Place<'_, '_>, job: &Job, reason: Reason) -> Option<Step> {
-    let what = Reference::new("Job", &job.namespace, &job.name, &job.uid);
-    let delete = Action::Delete { what, resource_version: None, grace_seconds: None };
-    (!job.deleting && !job.is_finished()).then(|| place.step(reason, "remove the Job", delete))
+    place.fail(Reason::NodeGone, &format!("{message} while the command was on it"))
 }
 
 /// The kubelet never admitted a pod: nothing ran, so another Job may try, three times in all.

@@ -30,7 +30,9 @@ pub fn of(job: &Job, pods: &[&Pod], node_ready: bool) -> Verdict {
     if told && !Mutant::BelieveTheJob.lives() || job.complete {
         return Verdict::Succeeded;
     }
-    if let Some(trouble) = &job.failed {
+    // A Job that has failed has no pod that runs: those were looked at before it, and the last of them is still to tell.
+    let older = pods.iter().any(|pod| !pod.is_terminal() && pod.deleted.is_none());
+    if let Some(trouble) = job.failed.as_ref().filter(|_| !older) {
         return failed(trouble, pods);
     }
     underway(job, pods, node_ready)

@@ -1,5 +1,7 @@
 //! What happens on nodes: pods start and end there, machines reboot, kubelets die and come back, nodes go for good.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::begin::Backing;
@@ -306,8 +308,21 @@ impl World {
 
     /// The kubelet tells that all is well.
     pub(super) fn node_ready(&mut self, uid: &str) {
-        if !self.is_down(uid) {
-            self.set_ready(uid, true);
+        if self.is_down(uid) {
+            return;
+        }
+        self.set_ready(uid, true);
+        let Some(name) = self.machine_mut(uid).map(|node| node.name.clone()) else { return };
+        let unready = |pod: &&Arc<Pod>| !pod.ready && pod.deleted.is_none();
+        let unready: Vec<String> = self.workload.on(&name).filter(unready).map(|pod| pod.uid.clone()).collect();
+        unready.into_iter().for_each(|pod| self.in_a_while(self.model.ready, Happening::Ready(pod)));
+    }
+
+    /// A pod that is not ours is Ready, if its kubelet is there to say so.
+    pub(super) fn pod_ready(&mut self, uid: &str) {
+        let node = self.workload.pod(uid).and_then(|pod| self.seen.nodes.get(&pod.node)).map(|node| node.uid.clone());
+        if node.is_some_and(|node| !self.is_down(&node)) {
+            self.workload.ready(uid);
         }
     }
 

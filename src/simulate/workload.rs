@@ -37,6 +37,15 @@ struct Guard {
     healthy: i64,
 }
 
+impl Guard {
+    /// The budget as it stands now.
+    fn present(&self) -> Budget {
+        let count = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+        let allowed = count((self.healthy - self.desired).max(0));
+        Budget { allowed, healthy: count(self.healthy), desired: count(self.desired), current: true, ..self.budget.clone() }
+    }
+}
+
 /// What an eviction comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Eviction {
@@ -89,8 +98,7 @@ impl Workload {
 
     /// The budgets as they stand now.
     pub fn budgets(&self) -> Vec<Budget> {
-        let allowed = |guard: &Guard| i32::try_from((guard.healthy - guard.desired).max(0)).unwrap_or(i32::MAX);
-        self.budgets.iter().map(|guard| Budget { allowed: allowed(guard), current: true, ..guard.budget.clone() }).collect()
+        self.budgets.iter().map(Guard::present).collect()
     }
 
     /// Another `maxUnavailable` for a budget.
@@ -127,10 +135,11 @@ impl Workload {
         }
         let path = |at: &usize| format!("{}/{}", self.budgets[*at].budget.namespace, self.budgets[*at].budget.name);
         match resident.guards.as_slice() {
+            _ if resident.pod.phase == "Pending" => {}
             [] => {}
-            // A pod that is not healthy disturbs nobody by going, if enough others are.
             [at] if self.budgets[*at].healthy > self.budgets[*at].desired => {}
-            [at] if !resident.pod.ready && self.budgets[*at].healthy >= self.budgets[*at].desired && self.budgets[*at].desired > 0 => {}
+            // A pod that is not healthy disturbs nobody by going, if enough others are.
+            [at] if !resident.pod.ready && self.budgets[*at].present().lets_unready_go() => {}
             several => return Eviction::Blocked(several.iter().map(path).collect::<Vec<_>>().join(", ")),
         }
         *self.disturbed.entry(resident.origin.clone()).or_default() += 1;

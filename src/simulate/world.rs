@@ -303,7 +303,7 @@ impl World {
             Happening::Orphan(uid) => self.orphan(&uid),
             Happening::Schedule => self.schedule(),
             Happening::RemovePod(uid) => self.drop_pod(&uid),
-            Happening::Ready(uid) => self.workload.ready(&uid),
+            Happening::Ready(uid) => self.pod_ready(&uid),
             Happening::Leave(uid) => self.leave(&uid),
             Happening::Collect(uid) => self.collect(&uid),
             Happening::Expire(uid) => self.expire(&uid),

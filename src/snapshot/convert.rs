@@ -179,6 +179,9 @@ pub(crate) fn budget(raw: wire::Budget) -> Budget {
         min_available: raw.spec.min_available.and_then(int_or_percent),
         max_unavailable: raw.spec.max_unavailable.and_then(int_or_percent),
         allowed: raw.status.disruptions_allowed,
+        healthy: raw.status.current_healthy,
+        desired: raw.status.desired_healthy,
+        unready_may_go: raw.spec.unhealthy_pod_eviction_policy == "AlwaysAllow",
     }
 }
 

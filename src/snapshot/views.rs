@@ -320,8 +320,22 @@ pub struct Budget {
     pub max_unavailable: Option<String>,
     /// `status.disruptionsAllowed`.
     pub allowed: i32,
+    /// `status.currentHealthy`.
+    pub healthy: i32,
+    /// `status.desiredHealthy`.
+    pub desired: i32,
+    /// `spec.unhealthyPodEvictionPolicy: AlwaysAllow`: a pod that is not Ready goes whatever the others do.
+    pub unready_may_go: bool,
     /// Whether the status speaks of the present spec.
     pub current: bool,
+}
+
+impl Budget {
+    /// Whether a pod that runs and is not Ready may be evicted: by default only if enough others are healthy. See
+    /// <https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy>.
+    pub fn lets_unready_go(&self) -> bool {
+        self.unready_may_go || self.desired > 0 && self.healthy >= self.desired
+    }
 }
 
 /// A PersistentVolumeClaim that an artifact is built into.

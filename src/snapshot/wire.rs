@@ -107,8 +107,13 @@ raw! {
     Terminated { exit_code: i32, reason: String, message: String, started_at: Option<Timestamp>, }
 
     Budget { metadata: Metadata, spec: BudgetSpec, status: BudgetStatus, }
-    BudgetSpec { selector: Option<Value>, min_available: Option<Value>, max_unavailable: Option<Value>, }
-    BudgetStatus { disruptions_allowed: i32, observed_generation: i64, }
+    BudgetSpec {
+        selector: Option<Value>,
+        min_available: Option<Value>,
+        max_unavailable: Option<Value>,
+        unhealthy_pod_eviction_policy: String,
+    }
+    BudgetStatus { disruptions_allowed: i32, current_healthy: i32, desired_healthy: i32, observed_generation: i64, }
 
     Lease { metadata: Metadata, spec: LeaseSpec, }
     LeaseSpec { holder_identity: String, renew_time: Option<Timestamp>, lease_duration_seconds: i64, }

@@ -16,7 +16,7 @@ use rounds::snapshot::Snapshot;
 use rounds::snapshot::views::{Budget, Node, Owner, Pod};
 
 use crate::scenario::{Deed, Fate, Machine, Scenario, What};
-use crate::witness::{self, Violation, Witness};
+use crate::witness::{Violation, Witness};
 
 /// For so long things go wrong.
 const ROUGH: i64 = 700;
@@ -256,7 +256,7 @@ impl<'a> Play<'a> {
         for _ in 0..CALM {
             let plan = decide(self.world.look(), &self.settings);
             self.figures.rounds += 1;
-            let idle = witness::rests(&self.world, &plan);
+            let idle = plan.is_empty();
             let mut writes = Writes::of(plan);
             while let Some(write) = writes.begin(0) {
                 let verdict = self.write(&write.what)?;
@@ -313,7 +313,10 @@ impl<'a> Play<'a> {
                 world.delete_node(node);
                 world.join_node(node, [("pool".to_string(), "a".to_string())].into());
             }
-            What::DeleteJobs(op, node) => world.delete_jobs(op, node),
+            What::DeleteJobs(op, node) => {
+                self.witness.destroyed(world, op, node);
+                world.delete_jobs(op, node);
+            }
             What::UnlabelJobs(node) => world.unlabel_jobs(node),
             What::Edit(op, version) => world.edit(op, |spec| spec.command = vec!["run".into(), version.to_string()]),
             What::Concurrency(op, limit) => {

@@ -82,6 +82,17 @@ impl Witness {
         self.succeeded.retain(|(of, machine, _)| *of != uid || !failed.contains(machine.as_str()));
     }
 
+    /// A person deletes the Jobs on a node. What they did on another machine than the one that was claimed, and that no round
+    /// has seen, nobody can know any more.
+    pub fn destroyed(&mut self, world: &World, operation: &str, node: &str) {
+        let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.name == operation) else { return };
+        let Some(machine) = world.seen.nodes.get(node).map(|node| node.uid.as_str()) else { return };
+        let known = |entry: &NodeStatus| entry.phase == NodePhase::Completed || entry.node_uid.as_deref() == Some(machine);
+        if !op.status.node_statuses.get(node).is_some_and(known) {
+            self.succeeded.retain(|(of, on, _)| *of != op.meta.uid || on != machine);
+        }
+    }
+
     /// Looks at the world after anything has happened.
     pub fn look(&mut self, world: &World) -> Result<(), Violation> {
         for op in &world.seen.nodeops {
@@ -250,7 +261,7 @@ impl Witness {
 
     /// All is over: nothing is held that nobody holds, and who waits says why.
     pub fn end(&self, world: &World, plan: &Plan, seen: &Snapshot) -> Result<(), Violation> {
-        never(!rests(world, plan), "an idle round makes no step", || {
+        never(!plan.is_empty(), "an idle round makes no step", || {
             let steps = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions).map(Action::summary);
             let statuses = plan
                 .decisions
@@ -312,17 +323,6 @@ impl Witness {
         }
         Ok(())
     }
-}
-
-/// Whether a plan changes nothing. An eviction whose answer nobody can foretell, that of a pod which is not Ready, is asked
-/// for in every round.
-pub fn rests(world: &World, plan: &Plan) -> bool {
-    let asks = |action: &Action| match action {
-        Action::Evict { pod, .. } => world.workload.pod(&pod.uid).is_some_and(|pod| !pod.ready && pod.deleted.is_none()),
-        _ => false,
-    };
-    let mut actions = plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions);
-    plan.is_empty() || plan.decisions.iter().all(|decision| decision.status.is_none()) && actions.all(asks)
 }
 
 /// Two operations never run on one node at a time.

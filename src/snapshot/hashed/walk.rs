@@ -282,7 +282,18 @@ fn trouble(trouble: &mut Trouble, visit: &mut Visit<'_>) {
 }
 
 fn budget(budget: &mut Budget, visit: &mut Visit<'_>) {
-    let Budget { namespace, name, selector: over, min_available, max_unavailable, allowed: _, current: _ } = budget;
+    let Budget {
+        namespace,
+        name,
+        selector: over,
+        min_available,
+        max_unavailable,
+        allowed: _,
+        healthy: _,
+        desired: _,
+        unready_may_go: _,
+        current: _,
+    } = budget;
     visit(Namespace, namespace);
     visit(BudgetName, name);
     over.iter_mut().for_each(|one| selector(one, visit));
