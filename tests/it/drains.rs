@@ -1,10 +1,11 @@
 //! Draining: what leaves, what stays, what blocks, and that nothing goes past a disruption budget.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::Corner;
+use crate::harness::{Corner, wait_for};
 use crate::rollouts::assert_all_given_back;
 
 /// A draining NodeOp with a limit.
@@ -65,6 +66,46 @@ fn with_on_drain_timeout_wait_it_goes_on_waiting_and_completes_when_the_budget_a
     corner.round();
     assert_eq!(corner.status("op")["phase"], "Running");
     corner.kubectl(&["-n", "patience", "patch", "pdb", "strict", "--type=merge", "-p", r#"{"spec":{"maxUnavailable":1}}"#]);
+    assert_eq!(corner.settle().code, 0);
+    assert_all_given_back(&corner);
+}
+
+#[test]
+fn a_pod_that_is_not_ready_is_foretold_as_the_server_decides() {
+    let corner = Corner::new("unready");
+    corner.nodes(1, 0);
+    corner.create(&corner.deployment("web", 2, json!({})));
+    corner.create(&corner.budget("strict", "web", 0));
+    corner.wait_for_pods("app=web", 2);
+    corner.wait_for_budget("strict");
+    for name in uids(&corner).keys() {
+        corner.patch_status("pod", name, &json!({"conditions": [{"type": "Ready", "status": "False"}]}));
+    }
+    wait_for("nobody is healthy", Duration::from_secs(30), || corner.get("pdb", "strict")["status"]["currentHealthy"] == 0);
+    corner.create(&draining(&corner, json!({}), json!({"timeoutSeconds": 3600})));
+    let message = || corner.status("op")["nodeStatuses"]["unready-0"]["message"].to_string();
+    let blocks = "is not Ready, and disruption budget unready/strict wants 2 healthy pods, of which 0 are";
+    corner.rounds_until("what blocks is named", || message().contains(blocks));
+    let writes = corner.writes().len();
+    corner.round();
+    assert_eq!(corner.writes().len(), writes, "what the server would refuse is not asked for");
+    let evict = |name: &str| {
+        let body = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}).to_string();
+        let path = format!("/api/v1/namespaces/unready/pods/{name}/eviction");
+        corner.kubectl_with(&["create", "--raw", &path, "-f", "-"], Some(&body)).status.success()
+    };
+    assert!(uids(&corner).keys().all(|name| !evict(name)), "the server refuses them all");
+
+    corner.kubectl(&[
+        "-n",
+        "unready",
+        "patch",
+        "pdb",
+        "strict",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"unhealthyPodEvictionPolicy":"AlwaysAllow"}}"#,
+    ]);
     assert_eq!(corner.settle().code, 0);
     assert_all_given_back(&corner);
 }
