@@ -19,7 +19,7 @@ use std::path::Path;
 
 use rounds::decide::decide;
 use rounds::nodeop::api::NodeOpStatus;
-use rounds::plan::{Action, Plan, TakeOver};
+use rounds::plan::{Action, Plan, StatusWrite, TakeOver};
 use rounds::snapshot::Snapshot;
 use rounds::snapshot::views::Owner;
 use serde::Deserialize;
@@ -57,34 +57,51 @@ struct Chapter {
 
 #[test]
 fn every_case_is_decided_as_its_table_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decide");
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
     let mut failures = Vec::new();
     let mut names = std::collections::BTreeSet::new();
     #[expect(clippy::disallowed_methods, reason = "a person who works on one case runs that one: CASE=words of its name")]
     let only = std::env::var("CASE").ok();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let file = file.file_name().unwrap().to_string_lossy().into_owned();
-        let cases: Vec<Case> = rounds::yaml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
-        for case in cases {
-            assert!(names.insert(case.name.clone()), "{file}: two cases are called {:?}", case.name);
-            if only.as_ref().is_some_and(|only| !case.name.contains(only)) {
-                continue;
-            }
-            if let Err(error) = run(&case) {
-                failures.push(format!("--- {file}: {}\n{error}", case.name));
-            }
+    for (file, case) in cases() {
+        assert!(names.insert(case.name.clone()), "{file}: two cases are called {:?}", case.name);
+        if only.as_ref().is_some_and(|only| !case.name.contains(only)) {
+            continue;
+        }
+        if let Err(error) = run(&case, &mut |_| {}) {
+            failures.push(format!("--- {file}: {}\n{error}", case.name));
         }
     }
     assert!(failures.is_empty(), "{} of {} cases fail\n{}", failures.len(), names.len(), failures.join("\n"));
     assert!(names.len() >= 70 || only.is_some(), "only {} cases were found", names.len());
 }
 
-fn run(case: &Case) -> Result<(), String> {
+/// All cases, each with its file's name.
+fn cases() -> Vec<(String, Case)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decide");
+    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let read = |file: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let file = file.file_name().unwrap().to_string_lossy().into_owned();
+        let cases: Vec<Case> = rounds::yaml::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        cases.into_iter().map(move |case| (file.clone(), case))
+    };
+    files.into_iter().flat_map(read).collect()
+}
+
+/// Every status that is decided in any round of any case, for those who judge it.
+pub fn statuses() -> Vec<StatusWrite> {
+    let mut all = Vec::new();
+    for (file, case) in cases() {
+        let mut keep = |plan: &Plan| all.extend(plan.decisions.iter().filter_map(|decision| decision.status.clone()));
+        run(&case, &mut keep).unwrap_or_else(|error| panic!("{file}: {}: {error}", case.name));
+    }
+    all
+}
+
+fn run(case: &Case, seen: &mut dyn FnMut(&Plan)) -> Result<(), String> {
     let mut world = case.world.build()?;
     let plan = decided(&world)?;
+    seen(&plan);
     case.expect.check(&world, &plan).map_err(|error| format!("round 1:\n{error}"))?;
     story::apply(&mut world, &plan);
     for (index, chapter) in case.then.iter().enumerate() {
@@ -98,10 +115,12 @@ fn run(case: &Case) -> Result<(), String> {
             if !chapter.until_quiet || plan.is_empty() {
                 break;
             }
+            seen(&plan);
             story::apply(&mut world, &plan);
             world.look();
             plan = decided(&world).map_err(place)?;
         }
+        seen(&plan);
         chapter.expect.check(&world, &plan).map_err(place)?;
         story::apply(&mut world, &plan);
     }

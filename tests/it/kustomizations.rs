@@ -2,15 +2,18 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::harness::Corner;
 
 /// A kustomization with components, as somebody who wants them would write it.
-fn build(corner: &Corner, base: &str, components: &[&str]) -> Vec<Value> {
+pub fn build(corner: &Corner, base: &str, components: &[&str]) -> Vec<Value> {
+    static BUILDS: AtomicUsize = AtomicUsize::new(0);
     let root = env!("CARGO_MANIFEST_DIR");
-    let folder = std::env::temp_dir().join(format!("rounds-kustomize-{}", std::process::id()));
+    let number = BUILDS.fetch_add(1, Ordering::SeqCst);
+    let folder = std::env::temp_dir().join(format!("rounds-kustomize-{}-{number}", std::process::id()));
     // kustomize takes no absolute paths, and resolves links before it takes relative ones.
     std::fs::create_dir_all(&folder).unwrap();
     let up = "../".repeat(folder.canonicalize().unwrap().components().count() - 1);
@@ -23,7 +26,7 @@ fn build(corner: &Corner, base: &str, components: &[&str]) -> Vec<Value> {
     rounds::yaml::documents(&printed).expect("kustomize prints YAML")
 }
 
-fn find<'o>(objects: &'o [Value], kind: &str, name: &str) -> &'o Value {
+pub fn find<'o>(objects: &'o [Value], kind: &str, name: &str) -> &'o Value {
     let found = objects.iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("no {kind} {name}"))
 }

@@ -19,6 +19,7 @@ mod examples;
 mod faults;
 mod gotemplate;
 mod hostile;
+mod judges;
 mod kustomizations;
 mod labels;
 mod lifecycle;

@@ -88,6 +88,11 @@ impl ControlPlane {
         Some(self.api.get_or_init(|| Api::new(kubeconfig)))
     }
 
+    /// The program.
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// kubectl as the administrator.
     pub fn kubectl(&self, args: &[&str], stdin: Option<&str>) -> Output {
         let mut command = Command::new(&self.kubectl);
