@@ -1,6 +1,8 @@
 //! What the existing operator leaves behind, as its field manager writes it: nothing is run twice, nothing is lost, and
 //! no node stays cordoned for it.
 
+mod moving;
+
 use std::time::Duration;
 
 use rounds::cluster::Cluster;
@@ -320,11 +322,7 @@ fn a_finalizer_that_only_it_takes_off_is_named() {
 fn on_its_definitions_rounds_looks_warns_and_goes_on_once_ours_are_installed() {
     let corner = Corner::alone("older");
     corner.nodes(3, 0);
-    let definition = format!("{}/tests/manifests/adoption/nodeops-crd.yaml", env!("CARGO_MANIFEST_DIR"));
-    corner.kubectl(&["delete", "crd", NODEOP, "--wait"]);
-    corner.kubectl(&["apply", "-f", &definition]);
-    corner.kubectl(&["wait", "crd", NODEOP, "--for=condition=Established", "--timeout=30s"]);
-    wait_for("NodeOps are served", Duration::from_secs(30), || corner.kubectl_with(&["get", NODEOP, "-A"], None).status.success());
+    install_its_own(&corner);
 
     let op = Foreign::nodeop(&corner, "op", json!({"cordon": true}));
     op.finished_job("older-0", "[succeed]", "Complete");
@@ -373,4 +371,13 @@ fn install_ours(corner: &Corner) {
     let ours = corner.rounds(&["crds"]).out;
     let output = corner.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&ours));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Its definition of NodeOps in the place of ours.
+fn install_its_own(corner: &Corner) {
+    let definition = format!("{}/tests/manifests/adoption/nodeops-crd.yaml", env!("CARGO_MANIFEST_DIR"));
+    corner.kubectl(&["delete", "crd", NODEOP, "--wait"]);
+    corner.kubectl(&["apply", "-f", &definition]);
+    corner.kubectl(&["wait", "crd", NODEOP, "--for=condition=Established", "--timeout=30s"]);
+    wait_for("NodeOps are served", Duration::from_secs(30), || corner.kubectl_with(&["get", NODEOP, "-A"], None).status.success());
 }
