@@ -14,7 +14,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),--config 'target."cfg(unix)".runn
 
 .PHONY: help
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 .PHONY: simulate
 simulate: ## an upgrade of 30 nodes in memory, which stops at one that fails; no cluster needed
@@ -27,7 +27,7 @@ demo: servers ## a cluster of 20 fake nodes, one NodeOp, live progress; cleans u
 	scripts/demo.sh target/debug/rounds
 
 .PHONY: test
-test: servers lint ## everything: format, clippy, the fault search, unit tests, all tests on a real control plane, and real nodes
+test: servers judges lint ## everything: format, clippy, the fault search, unit tests, all tests on a real control plane, and real nodes
 	$(MAKE) --no-print-directory search SEEDS=20000
 	$(MAKE) --no-print-directory mutants MUTANTS=BudgetOffByOne,NoLock,NoOwnership
 	cargo test --lib --test it --test least_privilege --no-fail-fast -- --test-threads $(TEST_THREADS) $(IGNORED)
@@ -64,7 +64,7 @@ fuzz: ## fuzz the manifest loader, and then Dockerfile templates, for SECONDS=60
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
 	cargo clippy --all-targets --features mutants --quiet -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh tests/cluster/*.sh tests/nodes/*.sh tests/nodes/images/* .ci/run && shellcheck -s sh src/upgrade/*.sh; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh kustomize/bundle/run.sh tests/judges/*.sh tests/cluster/*.sh tests/nodes/*.sh tests/nodes/images/* .ci/run && shellcheck -s sh src/upgrade/*.sh; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 # Limits of the controllers: stock is 20 and 30, which a thousand Jobs at once would wait for by the quarter of an hour.
@@ -86,6 +86,45 @@ generate: ## write crds/ and docs/cli.md anew from the types and the command lin
 .PHONY: servers
 servers: ## build etcd, kube-apiserver and the like, once
 	@tests/cluster/build.sh >/dev/null
+
+.PHONY: judges
+judges: ## build Helm, kubeconform, and what asks kstatus, Flux, Argo CD and Prometheus, once
+	@tests/judges/build.sh >/dev/null
+
+# The commands that developers of Kairos' operators know. Those with kind in their name need Docker and kind; nothing else does.
+CLUSTER_NAME ?= kairos-controller-e2e
+KUBE_VERSION ?= v1.35.0
+IMG ?= $(shell sed -n 's/^ *image: //p' cronjob/runner/cronjob.yaml)
+ARCH = $(shell uname -m)
+
+.PHONY: unit-tests
+unit-tests: ## what needs no cluster
+	cargo test --lib
+	cargo test --test it -- decide:: architecture:: gotemplate::
+
+.PHONY: controller-tests
+controller-tests: servers judges ## all tests on a real control plane
+	cargo test --test it -- --test-threads $(TEST_THREADS)
+
+.PHONY: test-e2e
+test-e2e: nodes ## the same as make nodes
+
+.PHONY: kind-setup
+kind-setup: ## a kind cluster CLUSTER_NAME of Kubernetes KUBE_VERSION, with the image in it
+	kind create cluster --name $(CLUSTER_NAME) --image kindest/node:$(KUBE_VERSION) || true
+	$(MAKE) kind-setup-image
+
+.PHONY: kind-setup-image
+kind-setup-image: ## build the image, and load it into the kind cluster
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(ARCH)-unknown-linux-gnu
+	mkdir -p target/context
+	cp target/$(ARCH)-unknown-linux-gnu/release/rounds /etc/ssl/certs/ca-certificates.crt target/context/
+	docker build -f cronjob/Containerfile -t $(IMG) target/context
+	kind load docker-image --name $(CLUSTER_NAME) $(IMG)
+
+.PHONY: kind-e2e-tests
+kind-e2e-tests: kind-setup ## install Rounds there, carry an operation through, and remove it
+	scripts/kind-e2e.sh kind-$(CLUSTER_NAME)
 
 .PHONY: clean
 clean: ## remove what cargo built; the servers stay in their cache

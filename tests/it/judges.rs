@@ -5,6 +5,7 @@ mod bundle;
 mod git;
 mod health;
 mod manifests;
+mod workflows;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
