@@ -5,12 +5,14 @@ mod failure;
 mod global;
 mod live;
 mod logging;
+mod metrics;
 mod node;
 mod output;
 mod plan;
 mod reference;
 mod render;
 mod run;
+mod serve;
 mod simulate;
 mod snapshot;
 mod status;
@@ -170,6 +172,8 @@ mod tests {
             "rounds run --timeout 5m",
             "rounds run --loop 30s --timeout 5m",
             "rounds run --loop soon",
+            "rounds run --metrics-address 127.0.0.1:8080",
+            "rounds run --loop 30s --metrics-address 8080",
             "rounds run --for 0s",
             "rounds plan -o yaml",
             "rounds plan --offline",
@@ -194,6 +198,7 @@ mod tests {
             "rounds plan --offline a.yaml b/ - -o json-patch --context prod",
             "rounds why node-3 -vv --color never",
             "rounds run --loop 30s --log-format json --ignore-existing-operator",
+            "rounds run --loop 30s --metrics-address [::]:8080 --metrics-file rounds.prom",
             "rounds snapshot --hash-names --file bug.json --context prod",
             "rounds crds --kind nodeop -o json",
         ] {

@@ -258,6 +258,19 @@ impl Action {
         }
     }
 
+    /// What kind of write it is, in one word.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::ApplyNode(NodeApply { lock: Some(_), .. }) => "lock",
+            Self::ApplyNode(_) | Self::TakeOver(_) => "release",
+            Self::LabelNode(_) => "label",
+            Self::Patch { .. } => "patch",
+            Self::Evict { .. } => "evict",
+            Self::Delete { .. } => "delete",
+        }
+    }
+
     /// The action as a few words: verb, kind and name.
     pub fn summary(&self) -> String {
         let target = self.target();

@@ -5,11 +5,13 @@
 //!
 //! - [`status`]: where operations stand, [`artifact`]: and artifacts. [`why`]: why a node does. [`plan_text`], [`diff`]: what a round would do.
 //! - [`progress`], [`summary`]: what rounds do, and how it ended.
+//! - [`metrics`]: the same for Prometheus.
 //! - [`simulation`]: what a simulated rollout looked like, in pictures and words.
 //! - [`table`], [`paint`], [`words`]: columns, colours, and small words.
 
 pub mod artifact;
 pub mod diff;
+pub mod metrics;
 pub mod paint;
 pub mod plan_text;
 pub mod progress;

@@ -22,6 +22,7 @@ mod hostile;
 mod kustomizations;
 mod labels;
 mod lifecycle;
+mod metrics;
 mod mishaps;
 mod mutations;
 mod node;
