@@ -5,6 +5,7 @@ pub mod pace;
 mod probes;
 mod refusals;
 pub mod shutdown;
+pub mod sweep;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -39,6 +39,7 @@ mod shell;
 mod simulate;
 mod snapshots;
 mod stuck;
+mod sweeps;
 mod trial;
 mod twins;
 mod upgrade_script;
