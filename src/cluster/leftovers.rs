@@ -87,9 +87,16 @@ async fn runners(cluster: &Cluster, settings: &Settings) -> Result<Vec<Runner>, 
         let is_self = settings.pod_uid.as_deref() == Some(&pod.uid);
         (!pod.is_terminal() && !is_self).then(|| runner(kinds::POD, metadata))
     });
-    // Their pods last: what a CronJob has started just before it was suspended is seen.
+    // A Job has the labels of its pods, if it was given none.
+    let jobs = Query::all(kinds::JOB).labels(format!("{}={}", names::LABEL_APP, names::APP));
+    let jobs = list(cluster, jobs, |raw: wire::Job| {
+        let metadata = raw.metadata.clone();
+        (!convert::job(raw).is_finished()).then(|| runner(kinds::JOB, metadata))
+    });
+    // Their Jobs and pods last: what a CronJob has started just before it was suspended is seen.
     let (cron_jobs, deployments) = future::try_join(cron_jobs, deployments).await?;
-    Ok(cron_jobs.into_iter().chain(deployments).chain(pods.await?).flatten().collect())
+    let (jobs, pods) = (jobs.await?, pods.await?);
+    Ok(cron_jobs.into_iter().chain(deployments).chain(jobs).chain(pods).flatten().collect())
 }
 
 async fn list<T: DeserializeOwned, V>(cluster: &Cluster, query: Query, view: impl Fn(T) -> V) -> Result<Vec<V>, ObserveError> {

@@ -111,11 +111,14 @@ impl Collector for Metrics {
         gauges.extend(self.last_round.map(|at| one(LAST_ROUND, "When the last round that did its work saw the cluster.", at)));
         for gauge in gauges.iter().chain(&self.gauges).filter(|gauge| !gauge.samples.is_empty()) {
             let mut family = encoder.encode_descriptor(gauge.name, gauge.help, None, MetricType::Gauge)?;
+            if let [(labels, value)] = &gauge.samples[..]
+                && labels.is_empty()
+            {
+                ConstGauge::new(*value).encode(family)?;
+                continue;
+            }
             for (labels, value) in &gauge.samples {
-                match labels.is_empty() {
-                    true => ConstGauge::new(*value).encode(family.encode_family::<[(&str, &str); 0]>(&[])?)?,
-                    false => ConstGauge::new(*value).encode(family.encode_family(labels)?)?,
-                }
+                ConstGauge::new(*value).encode(family.encode_family(labels)?)?;
             }
         }
         let Some((done, failed)) = self.rounds else { return Ok(()) };

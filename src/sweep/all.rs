@@ -40,14 +40,14 @@ pub struct Marked {
 /// Something that does rounds, or starts what does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runner {
-    /// The CronJob, Deployment or Pod.
+    /// The CronJob, Deployment, Job or Pod.
     pub what: Reference,
 }
 
 impl Runner {
     /// Whether it ends by itself, once nothing starts it again.
     pub fn is_ending(&self) -> bool {
-        self.what.kind == "Pod"
+        matches!(self.what.kind.as_str(), "Pod" | "Job")
     }
 
     /// What stops it.
@@ -56,7 +56,7 @@ impl Runner {
         match self.what.kind.as_str() {
             "CronJob" => format!("kubectl -n {namespace} patch cronjob {name} --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'"),
             "Deployment" => format!("kubectl -n {namespace} scale deployment {name} --replicas=0"),
-            _ => format!("kubectl -n {namespace} delete pod {name}"),
+            kind => format!("kubectl -n {namespace} delete {} {name}", kind.to_lowercase()),
         }
     }
 }

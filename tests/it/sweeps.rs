@@ -115,11 +115,7 @@ fn whatever_is_in_flight_is_ended_and_every_node_given_back_and_then_nothing_is_
     // A pod that does not end keeps its node.
     let held = corner.list("pods").into_iter().find(|pod| pod["spec"]["nodeName"] == nodes[1].as_str()).unwrap();
     let held = held["metadata"]["name"].as_str().unwrap().to_string();
-    let finalizers = |json: &str| {
-        let patch = format!(r#"{{"metadata":{{"finalizers":{json}}}}}"#);
-        corner.kubectl(&["-n", "sweeps", "patch", "pod", &held, "--type=merge", "-p", &patch]);
-    };
-    finalizers(r#"["tests.example/hold"]"#);
+    corner.kubectl(&["-n", "sweeps", "annotate", "pod", &held, "rounds.test/terminates-after=600s"]);
     for instant in [20, 60, 120, 250] {
         let mut child = command(&corner, &["--all", "--yes"]).spawn().expect("the binary starts");
         std::thread::sleep(Duration::from_millis(instant));
@@ -131,7 +127,7 @@ fn whatever_is_in_flight_is_ended_and_every_node_given_back_and_then_nothing_is_
     let (left, _) = marks(&corner);
     assert!(left.iter().all(|mark| mark.starts_with("sweeps-1: ") || mark.ends_with("keep-cordoned")), "{left:?}");
     assert!(left.contains(&"sweeps-1: operator.kairos.io/operation".to_string()), "{left:?}");
-    finalizers("null");
+    corner.patch_status("pod", &held, &json!({"phase": "Failed"}));
 
     let printed = sweep(&corner, &["--all", "--yes", "-o", "json"]);
     assert_eq!(printed.code, 0, "{printed:#?}");
