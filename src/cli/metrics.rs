@@ -30,7 +30,8 @@ impl Publisher {
 
     /// Publishes what a round came to.
     pub fn round(&mut self, result: &Result<Round, RoundError>) {
-        if matches!(result, Err(RoundError::Stopped)) {
+        let wanted = self.file.is_some() || self.board.is_some();
+        if !wanted || matches!(result, Err(RoundError::Stopped)) {
             return;
         }
         self.metrics.add(result);

@@ -1,5 +1,6 @@
 //! `rounds sweep`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use crate::cluster::Cluster;
 use crate::outcome::{ActionOutcome, Outcome, Verdict};
 use crate::plan::Plan;
 use crate::report::{SCHEMA_VERSION, plan_text, words::count};
-use crate::round::sweep::{self, Swept, Wish};
+use crate::round::sweep::{self, Look, Swept, Wish};
 use crate::round::{RoundError, Shutdown};
 use crate::settings::Settings;
+use crate::snapshot::Reference;
 use crate::sweep::all::Runner;
 use crate::text;
 
@@ -65,11 +67,14 @@ impl Sweep {
         let settings = global.settings();
         let wish = Wish { labels: self.labels, beside_runners: self.ignore_runners };
         if self.dry_run || !self.yes {
-            let (runners, plan) = sweep::look(&cluster, &settings, wish).await.map_err(RoundError::from)?;
+            let look = sweep::look(&cluster, &settings, wish).await.map_err(RoundError::from)?;
             if self.dry_run {
-                return self.show(&runners, &plan);
+                return self.show(&look);
             }
-            if !plan.decisions.is_empty() && !self.is_confirmed(&cluster, &plan)? {
+            if look.runners.iter().any(|runner| !runner.is_ending()) {
+                return Err(refused(&look.runners));
+            }
+            if !look.plan.decisions.is_empty() && !self.is_confirmed(&cluster, &look.plan)? {
                 return Err(Failure::new("nothing was done"));
             }
         }
@@ -79,7 +84,7 @@ impl Sweep {
     async fn sweep(&self, cluster: &Cluster, settings: &Settings, wish: Wish) -> Result<Exit, Failure> {
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
         let mut news = News::default();
-        let mut tell = |plan: &Plan, outcome: &Outcome| news.tell(plan, outcome);
+        let mut tell = |look: &Look, outcome: &Outcome| news.tell(look, outcome);
         let swept = sweep::sweep(cluster, settings, wish, self.timeout, &shutdown, &mut tell).await.map_err(RoundError::from)?;
         if self.output == Format::Json {
             let left = if let Swept::Left(plan) = &swept { plan.decisions.clone() } else { Vec::new() };
@@ -107,15 +112,16 @@ impl Sweep {
         }
     }
 
-    fn show(&self, runners: &[Runner], plan: &Plan) -> Result<Exit, Failure> {
+    fn show(&self, look: &Look) -> Result<Exit, Failure> {
         match self.output {
-            Format::Json => output::print_json(&plan_text::json(plan))?,
-            Format::Text => output::print(&summary(plan))?,
+            Format::Json => output::print_json(&plan_text::json(&look.plan))?,
+            Format::Text => output::print(&summary(&look.plan))?,
         }
-        for runner in runners {
+        for runner in &look.runners {
             tracing::warn!("{} does rounds: stop it first: {}", runner.what, runner.remedy());
         }
-        Ok(if plan.decisions.is_empty() { Exit::Done } else { Exit::Changes })
+        look.finalizers.iter().for_each(waits_for_operator);
+        Ok(if look.plan.decisions.is_empty() { Exit::Done } else { Exit::Changes })
     }
 
     /// Asks whoever sits at the terminal.
@@ -155,15 +161,24 @@ fn refused(runners: &[Runner]) -> Failure {
     Failure::all(messages).hint(format!("stop it first: {}", remedies.join("; ")))
 }
 
+/// What keeps a deletion of the resources waiting that comes after the sweep.
+fn waits_for_operator(what: &Reference) {
+    let Reference { namespace, name, .. } = what;
+    tracing::warn!(
+        "{what} has the existing operator's finalizer, so that its deletion waits for that operator: \
+         kubectl -n {namespace} patch nodeop {name} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
+    );
+}
+
 /// Tells what happens, and nothing twice.
 #[derive(Default)]
 struct News {
     done: Vec<ActionOutcome>,
-    waits: Vec<String>,
+    told: BTreeSet<String>,
 }
 
 impl News {
-    fn tell(&mut self, plan: &Plan, outcome: &Outcome) {
+    fn tell(&mut self, look: &Look, outcome: &Outcome) {
         for action in &outcome.actions {
             let what = text::one_line(&action.action);
             match &action.verdict {
@@ -172,14 +187,24 @@ impl News {
                     self.done.push(action.clone());
                 }
                 Verdict::Failed(why) | Verdict::Unknown(why) | Verdict::Throttled(why) => {
-                    tracing::warn!("{what}: {}", text::one_line(why));
+                    let line = format!("{what}: {}", text::one_line(why));
+                    if self.told.insert(line.clone()) {
+                        tracing::warn!("{line}");
+                    }
                 }
                 verdict => tracing::debug!(?verdict, "{what}"),
             }
         }
-        let waits = plan.decisions.iter().filter(|decision| decision.steps.is_empty());
-        let waits: Vec<String> = waits.map(|decision| text::one_line(&format!("{}: {}", decision.subject, decision.message))).collect();
-        waits.iter().filter(|line| !self.waits.contains(line)).for_each(|line| tracing::info!("{line}"));
-        self.waits = waits;
+        let waits = look.plan.decisions.iter().filter(|decision| decision.steps.is_empty() && look.runners.is_empty());
+        let waits = waits.map(|decision| format!("{}: {}", decision.subject, decision.message));
+        let runners = look.runners.iter().map(|runner| format!("{} does rounds still: waiting until it ends", runner.what));
+        for line in waits.chain(runners).map(|line| text::one_line(&line)) {
+            if self.told.insert(line.clone()) {
+                tracing::info!("{line}");
+            }
+        }
+        if look.plan.decisions.is_empty() && look.runners.is_empty() {
+            look.finalizers.iter().for_each(waits_for_operator);
+        }
     }
 }

@@ -38,7 +38,25 @@ pub async fn leftovers(cluster: &Cluster, settings: &Settings) -> Result<Leftove
         let labelled = raw.metadata.managed_fields.iter().any(ours);
         Marked { node: convert::node(raw), labelled }
     });
-    Ok(Leftovers { nodes: nodes.await?, jobs, pods, orphans, runners })
+    Ok(Leftovers { nodes: nodes.await?, jobs, pods, orphans, runners, finalizers: finalizers(cluster).await? })
+}
+
+/// NodeOps with the existing operator's finalizer.
+async fn finalizers(cluster: &Cluster) -> Result<Vec<Reference>, ObserveError> {
+    let held = |bare: wire::Bare| {
+        let metadata = bare.metadata;
+        let held = metadata.finalizers.iter().any(|finalizer| finalizer == names::FOREIGN_FINALIZER);
+        held.then(|| Reference::new(kinds::NODEOP.name, &metadata.namespace, &metadata.name, &metadata.uid))
+    };
+    Ok(of_our_kind(cluster, kinds::NODEOP, held).await?.into_iter().flatten().collect())
+}
+
+/// The metadata of one of our kinds. Without its definition there is none.
+async fn of_our_kind<V>(cluster: &Cluster, kind: Kind, view: impl Fn(wire::Bare) -> V) -> Result<Vec<V>, ObserveError> {
+    match list(cluster, Query { metadata_only: true, ..Query::all(kind) }, view).await {
+        Err(ObserveError::NotInstalled { .. }) => Ok(Vec::new()),
+        result => result,
+    }
 }
 
 /// Claims and ConfigMaps of OSArtifacts that are gone. Those of living ones go with them.
@@ -56,13 +74,7 @@ async fn orphans(cluster: &Cluster) -> Result<Vec<Reference>, ObserveError> {
     if made.is_empty() {
         return Ok(Vec::new());
     }
-    let query = Query { metadata_only: true, ..Query::all(kinds::ARTIFACT) };
-    let living: BTreeSet<String> = match list(cluster, query, |bare: wire::Bare| bare.metadata.uid).await {
-        Ok(uids) => uids.into_iter().collect(),
-        // Without the definition there is none.
-        Err(ObserveError::NotInstalled { .. }) => BTreeSet::new(),
-        Err(error) => return Err(error),
-    };
+    let living: BTreeSet<String> = of_our_kind(cluster, kinds::ARTIFACT, |bare| bare.metadata.uid).await?.into_iter().collect();
     Ok(made.into_iter().filter(|(_, owner)| !living.contains(owner)).map(|(what, _)| what).collect())
 }
 

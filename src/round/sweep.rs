@@ -13,10 +13,11 @@ use crate::cluster::leftovers::leftovers;
 use crate::outcome::Outcome;
 use crate::plan::Plan;
 use crate::settings::Settings;
+use crate::snapshot::Reference;
 use crate::sweep::all::{self, Runner};
 
-/// Between two looks: what was asked to end takes its time.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Between two looks: what was asked to end takes its time. Large clusters are asked more seldom.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
 /// What is to be taken away, and beside whom.
 #[derive(Clone, Copy, Debug)]
@@ -40,17 +41,30 @@ pub enum Swept {
     Refused(String),
 }
 
-/// One look, without a write: who does rounds, and what would be done.
+/// What one look came to.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// What would be done.
+    pub plan: Plan,
+    /// Who does rounds.
+    pub runners: Vec<Runner>,
+    /// NodeOps whose deletion would wait for the existing operator.
+    pub finalizers: Vec<Reference>,
+}
+
+/// Looks, and writes nothing.
 ///
 /// # Errors
 /// When a list cannot be had.
-pub async fn look(cluster: &Cluster, settings: &Settings, wish: Wish) -> Result<(Vec<Runner>, Plan), ObserveError> {
+pub async fn look(cluster: &Cluster, settings: &Settings, wish: Wish) -> Result<Look, ObserveError> {
     let left = leftovers(cluster, settings).await?;
+    let runners = if wish.beside_runners { Vec::new() } else { left.runners.clone() };
     let plan = all::decide(&left, settings, wish.labels);
-    Ok((left.runners, plan))
+    let finalizers = left.finalizers.into_iter().filter(|what| settings.acts_on(&what.namespace)).collect();
+    Ok(Look { plan, runners, finalizers })
 }
 
-/// Takes everything away.
+/// Takes everything away. `tell` is told of each look and what came of it.
 ///
 /// # Errors
 /// When a list cannot be had.
@@ -60,28 +74,32 @@ pub async fn sweep(
     wish: Wish,
     limit: Duration,
     shutdown: &Shutdown,
-    tell: &mut dyn FnMut(&Plan, &Outcome),
+    tell: &mut dyn FnMut(&Look, &Outcome),
 ) -> Result<Swept, ObserveError> {
     let begun = Instant::now();
     loop {
-        let (runners, plan) = look(cluster, settings, wish).await?;
-        let runners = if wish.beside_runners { Vec::new() } else { runners };
-        if runners.iter().any(|runner| !runner.is_ending()) {
-            return Ok(Swept::Runners(runners));
+        let looked = Instant::now();
+        let look = look(cluster, settings, wish).await?;
+        let took = looked.elapsed();
+        if look.runners.iter().any(|runner| !runner.is_ending()) {
+            return Ok(Swept::Runners(look.runners));
         }
-        if runners.is_empty() {
-            if plan.decisions.is_empty() {
-                return Ok(Swept::Clean);
-            }
-            let outcome = apply(cluster, &plan, Mode::Live, usize::MAX, &|| shutdown.is_requested()).await;
-            tell(&plan, &outcome);
-            if let Some(message) = outcome.not_set_up() {
-                return Ok(Swept::Refused(message.to_string()));
-            }
+        let waits = !look.runners.is_empty();
+        if !waits && look.plan.decisions.is_empty() {
+            tell(&look, &Outcome::default());
+            return Ok(Swept::Clean);
         }
-        let _ = timeout(PAUSE, shutdown.requested()).await;
         if begun.elapsed() >= limit || shutdown.is_requested() {
-            return Ok(if runners.is_empty() { Swept::Left(plan) } else { Swept::Runners(runners) });
+            return Ok(if waits { Swept::Runners(look.runners) } else { Swept::Left(look.plan) });
         }
+        let mut outcome = Outcome::default();
+        if !waits {
+            outcome = apply(cluster, &look.plan, Mode::Live, usize::MAX, &|| shutdown.is_requested()).await;
+        }
+        tell(&look, &outcome);
+        if let Some(message) = outcome.not_set_up() {
+            return Ok(Swept::Refused(message.to_string()));
+        }
+        let _ = timeout(took.clamp(PAUSE.0, PAUSE.1), shutdown.requested()).await;
     }
 }

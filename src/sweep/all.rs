@@ -26,6 +26,8 @@ pub struct Leftovers {
     pub orphans: Vec<Reference>,
     /// Who would begin anew what is ended here.
     pub runners: Vec<Runner>,
+    /// NodeOps with the existing operator's finalizer, which nobody but that operator takes off: their deletion would wait.
+    pub finalizers: Vec<Reference>,
 }
 
 /// A node, and whether anything on it was written by the labeller.

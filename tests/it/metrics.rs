@@ -59,9 +59,12 @@ impl Drop for Loop {
     }
 }
 
-/// Samples: name, labels, value.
+/// Name, labels, value.
+type Sample = (String, Vec<(String, String)>, f64);
+
+/// What was told.
 #[derive(Debug, Default)]
-struct Samples(Vec<(String, Vec<(String, String)>, f64)>);
+struct Samples(Vec<Sample>);
 
 impl Samples {
     fn open_metrics(text: &str) -> Self {

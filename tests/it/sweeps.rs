@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{Corner, Printed, kubelet, wait_for};
 
+const FINALIZER: &str = r#"{"metadata":{"finalizers":["nodeop-reboot.kairos.io/clusterrolebinding"]}}"#;
+const NO_FINALIZER: &str = r#"{"metadata":{"finalizers":null}}"#;
+
 /// The binary as the administrator, who is who removes things.
 fn command(corner: &Corner, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rounds"));
@@ -136,21 +139,25 @@ fn whatever_is_in_flight_is_ended_and_every_node_given_back_and_then_nothing_is_
     assert_eq!(objects(&corner), Vec::<String>::new());
     let persons = (vec!["sweeps-4: operator.kairos.io/keep-cordoned".to_string()], vec![nodes[3].clone(), nodes[4].clone()]);
     assert_eq!(marks(&corner), persons, "what persons wanted stays");
-    let told =
-        |corner: &Corner| corner.get("node", &corner.nodes_now()[5]["metadata"]["name"].as_str().unwrap().to_string())["metadata"].clone();
-    assert_eq!(told(&corner)["labels"]["kairos.io/boot-state"], "active");
+    let told = || corner.get("node", &nodes[5])["metadata"].clone();
+    assert_eq!(told()["labels"]["kairos.io/boot-state"], "active");
     assert!(corner.get("pvc", "iso-artifacts")["metadata"]["uid"].is_string(), "what was built goes with its OSArtifact");
+
+    // What the existing operator left on it would keep a removal waiting.
+    corner.kubectl(&["-n", "sweeps", "patch", "nodeops.operator.kairos.io", "done", "--type=merge", "-p", FINALIZER]);
 
     // Again: nothing.
     let versions = || corner.nodes_now().iter().map(|node| node["metadata"]["resourceVersion"].clone()).collect::<Vec<_>>();
     let present = versions();
     let again = sweep(&corner, &["--all", "--yes"]);
     assert!(again.code == 0 && again.out.starts_with("0 writes; nothing of Rounds is left"), "{again:#?}");
+    assert!(again.err.contains("kubectl -n sweeps patch nodeop done --type=merge"), "{again:#?}");
+    corner.kubectl(&["-n", "sweeps", "patch", "nodeops.operator.kairos.io", "done", "--type=merge", "-p", NO_FINALIZER]);
     assert_eq!(sweep(&corner, &["--all", "--dry-run"]).code, 0);
     assert_eq!(versions(), present);
     let labels = sweep(&corner, &["--all", "--yes", "--labels"]);
     assert_eq!(labels.code, 0, "{labels:#?}");
-    assert!(told(&corner)["labels"]["kairos.io/boot-state"].is_null() && told(&corner)["annotations"]["kairos.io/version"].is_null());
+    assert!(told()["labels"]["kairos.io/boot-state"].is_null() && told()["annotations"]["kairos.io/version"].is_null());
 
     // Whoever does rounds again after all starts nothing twice.
     let starts = crate::rollouts::started(&corner.writes());
@@ -185,4 +192,11 @@ fn after_a_removal_in_haste_it_does_the_same() {
     });
     let again = sweep(&corner, &["--all", "--yes"]);
     assert!(again.code == 0 && again.out.starts_with("0 writes; "), "{again:#?}");
+
+    // One more runner, from wherever, is waited for.
+    let metadata = json!({"name": "runner", "namespace": corner.name, "labels": {"app.kubernetes.io/name": "rounds"}});
+    corner.create(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": corner.pod_spec(json!({}))}));
+    let waited = sweep(&corner, &["--all", "--yes", "--timeout", "2s"]);
+    assert!(waited.code == 1 && waited.err.contains("Pod hasty/runner does rounds"), "{waited:#?}");
+    assert_eq!(sweep(&corner, &["--all", "--yes", "--ignore-runners"]).code, 0);
 }
