@@ -5,15 +5,18 @@ mod failure;
 mod global;
 mod live;
 mod logging;
+mod metrics;
 mod node;
 mod output;
 mod plan;
 mod reference;
 mod render;
 mod run;
+mod serve;
 mod simulate;
 mod snapshot;
 mod status;
+mod sweep;
 mod why;
 
 use std::process::ExitCode;
@@ -45,13 +48,14 @@ Examples:
   rounds status                                     where do the operations stand?
   rounds why node-3                                 why does this node wait?
   rounds snapshot > fleet.json                      what a round sees, for bug reports and rounds plan --offline
+  rounds sweep --all                                give everything back, before Rounds is removed
 
 Exit codes:
   0   done, or nothing to do
   1   could not do its work
   2   plan: a round would write something
   3   run --until-settled, simulate: something failed or cannot go on
-  4   run --until-settled: the time was up
+  4   run --until-settled, sweep: the time was up
   64  wrong usage
 
 stdout is data, stderr is talk. A node that failed does not fail a round: see rounds status.";
@@ -64,6 +68,7 @@ enum Verb {
     Status(status::Status),
     Why(why::Why),
     Snapshot(snapshot::Snapshot),
+    Sweep(sweep::Sweep),
     Crds(crds::Crds),
     Render(render::Render),
     /// What Rounds runs on nodes
@@ -113,6 +118,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Verb::Status(verb) => verb.run(&cli.global).await,
             Verb::Why(verb) => verb.run(&cli.global).await,
             Verb::Snapshot(verb) => verb.run(&cli.global).await,
+            Verb::Sweep(verb) => verb.run(&cli.global).await,
             Verb::Crds(verb) => verb.run(),
             Verb::Render(verb) => verb.run(),
             Verb::Node(verb) => verb.run(),
@@ -140,7 +146,7 @@ mod tests {
         command.clone().debug_assert();
         command.build();
         let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help").collect();
-        assert_eq!(verbs.len(), 8);
+        assert_eq!(verbs.len(), 9);
         for verb in verbs {
             for help in [verb.clone().render_help().to_string(), verb.clone().render_long_help().to_string()] {
                 assert!(help.contains("Example"), "{} has no example:\n{help}", verb.get_name());
@@ -170,10 +176,14 @@ mod tests {
             "rounds run --timeout 5m",
             "rounds run --loop 30s --timeout 5m",
             "rounds run --loop soon",
+            "rounds run --metrics-address 127.0.0.1:8080",
+            "rounds run --loop 30s --metrics-address 8080",
             "rounds run --for 0s",
             "rounds plan -o yaml",
             "rounds plan --offline",
             "rounds why",
+            "rounds sweep",
+            "rounds sweep --yes",
             "rounds",
         ] {
             let error = parse(line).err().unwrap_or_else(|| panic!("{line} is taken"));
@@ -194,8 +204,10 @@ mod tests {
             "rounds plan --offline a.yaml b/ - -o json-patch --context prod",
             "rounds why node-3 -vv --color never",
             "rounds run --loop 30s --log-format json --ignore-existing-operator",
+            "rounds run --loop 30s --metrics-address [::]:8080 --metrics-file rounds.prom",
             "rounds snapshot --hash-names --file bug.json --context prod",
             "rounds crds --kind nodeop -o json",
+            "rounds sweep --all --yes --labels --timeout 5m -o json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().map(|error| error.to_string()).unwrap_or_default());
         }

@@ -4,6 +4,7 @@
 //! - [`call`]: one request and its answer; the apiserver's clock.
 //! - [`kinds`]: the kinds that Rounds reads and writes.
 //! - [`observe`]: from lists to a snapshot.
+//! - [`leftovers`]: the same for what is to be taken away before Rounds is removed.
 //! - [`apply`]: from a plan to requests, and what became of them.
 //! - [`errors`]: what an error of the apiserver means, and what to do about it.
 
@@ -15,6 +16,7 @@ pub mod evict;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod kinds;
+pub mod leftovers;
 pub mod list;
 pub mod observe;
 pub mod request;

@@ -90,6 +90,11 @@ pub const VOLUME_HOST_LIB: &str = "host-lib";
 /// Volume with the host's root.
 pub const VOLUME_HOST_ROOT: &str = "host-root";
 
+/// Label on the pods of runners, and its value.
+pub const LABEL_APP: &str = "app.kubernetes.io/name";
+/// See [`LABEL_APP`].
+pub const APP: &str = "rounds";
+
 /// Field manager of children.
 pub const MANAGER: &str = "rounds";
 /// Field manager of statuses.

@@ -19,6 +19,8 @@ pub struct ActionOutcome {
     pub on_behalf_of: Reference,
     /// The object written to.
     pub target: Reference,
+    /// What kind of write it is, in one word: that of [`Action::verb`](crate::plan::Action::verb), or `status`.
+    pub verb: &'static str,
     /// The write in a few words, e.g. "lock and cordon Node n1".
     pub action: String,
     /// What became of it.
@@ -52,6 +54,24 @@ pub enum Verdict {
     Postponed,
 }
 
+impl Verdict {
+    /// The verdict in one word, as in JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Already => "already",
+            Self::Moved(_) => "moved",
+            Self::Blocked(_) => "blocked",
+            Self::Throttled(_) => "throttled",
+            Self::Unknown(_) => "unknown",
+            Self::Failed(_) => "failed",
+            Self::NotSetUp(_) => "notSetUp",
+            Self::Skipped => "skipped",
+            Self::Postponed => "postponed",
+        }
+    }
+}
+
 impl Outcome {
     /// How many writes the server took.
     pub fn done(&self) -> usize {
@@ -69,5 +89,29 @@ impl Outcome {
             Verdict::NotSetUp(message) => Some(message.as_str()),
             _ => None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_is_the_same_word_in_metrics_and_in_json() {
+        let text = || "why".to_string();
+        for verdict in [
+            Verdict::Done,
+            Verdict::Already,
+            Verdict::Moved(text()),
+            Verdict::Blocked(text()),
+            Verdict::Throttled(text()),
+            Verdict::Unknown(text()),
+            Verdict::Failed(text()),
+            Verdict::NotSetUp(text()),
+            Verdict::Skipped,
+            Verdict::Postponed,
+        ] {
+            assert_eq!(serde_json::to_value(&verdict).unwrap()["verdict"], verdict.word());
+        }
     }
 }

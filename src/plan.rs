@@ -212,6 +212,9 @@ pub struct NodeApply {
     /// Value for `operator.kairos.io/cordoned-by`, if owned; `spec.unschedulable: true` goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cordon: Option<String>,
+    /// Whether `spec.unschedulable: true` stays owned, without the mark that tells for whom.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_cordoned: bool,
 }
 
 /// What `rounds-labels` owns on a Node after the apply; what it owned before and is not named here goes, unless somebody
@@ -258,6 +261,19 @@ impl Action {
         }
     }
 
+    /// What kind of write it is, in one word.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::ApplyNode(NodeApply { lock: Some(_), .. }) => "lock",
+            Self::ApplyNode(_) | Self::TakeOver(_) => "release",
+            Self::LabelNode(_) => "label",
+            Self::Patch { .. } => "patch",
+            Self::Evict { .. } => "evict",
+            Self::Delete { .. } => "delete",
+        }
+    }
+
     /// The action as a few words: verb, kind and name.
     pub fn summary(&self) -> String {
         let target = self.target();
@@ -267,6 +283,7 @@ impl Action {
                 (Some(_), Some(_)) => format!("lock and cordon {target}"),
                 (Some(_), None) => format!("lock {target}"),
                 (None, Some(_)) => format!("unlock {target}, keep it cordoned"),
+                (None, None) if apply.keep_cordoned => format!("unlock {target}, keep it cordoned"),
                 (None, None) => format!("unlock {target}"),
             },
             Self::LabelNode(write) if write.annotations.is_empty() => format!("take our labels off {target}"),

@@ -5,10 +5,13 @@ pub mod pace;
 mod probes;
 mod refusals;
 pub mod shutdown;
+pub mod sweep;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::artifact::api::ArtifactPhase;
 use crate::artifact::decide::Artifact;
@@ -38,6 +41,8 @@ pub struct Round {
     pub outcome: Outcome,
     /// Permissions that were missing, also those whose lack only makes a round see or say less.
     pub denied: BTreeSet<String>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl Round {
@@ -141,6 +146,7 @@ pub async fn interruptible(
     most: usize,
     shutdown: &Shutdown,
 ) -> Result<Round, RoundError> {
+    let begun = Instant::now();
     let mut snapshot = tokio::select! {
         biased;
         () = shutdown.requested() => return Err(RoundError::Stopped),
@@ -153,9 +159,10 @@ pub async fn interruptible(
     let first = probes::make(cluster, settings, &mut snapshot, &mut plan, mode, most, shutdown).await;
     let mut outcome = apply(cluster, &plan, mode, most, &|| shutdown.is_requested()).await;
     first.join(&mut plan, &mut outcome);
-    let mut round = Round { snapshot, plan, outcome, denied: BTreeSet::new() };
+    let mut round = Round { snapshot, plan, outcome, ..Round::default() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
+    round.took = begun.elapsed();
     Ok(round)
 }
 

@@ -1,4 +1,6 @@
-//! Releases nodes that a deleted resource has left locked or cordoned.
+//! Releases nodes that a deleted resource has left locked or cordoned. [`all`]: gives everything back, because a person said so.
+
+pub mod all;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{Exit, Failure, Global, output};
 use crate::decide::decide;
 use crate::report::words::count;
-use crate::report::{diff, plan_text};
+use crate::report::{diff, plan_markdown, plan_text};
 use crate::round::Round;
 use crate::snapshot::manifests;
 use crate::text;
@@ -23,6 +23,7 @@ Examples:
   rounds plan                                   what the next round would do, and why
   rounds plan -o diff                           the same as changes to objects
   rounds plan -o json | jq '.decisions[].reason'
+  rounds plan -o markdown >> $GITHUB_STEP_SUMMARY
   rounds plan --offline manifests/              what would happen, without a cluster
   kubectl get nodes -o json | rounds plan --offline nodeop.yaml -
   rounds plan --offline fleet.json new.yaml     what would happen, were new.yaml merged (see rounds snapshot)
@@ -43,6 +44,8 @@ enum Format {
     Text,
     /// One JSON document with a schemaVersion
     Json,
+    /// For a pull request, or the summary of a workflow
+    Markdown,
     /// A unified diff of each object
     Diff,
     /// One JSON document with an RFC 6902 patch per object
@@ -56,6 +59,7 @@ impl Plan {
         match self.output {
             Format::Text => output::print(&plan_text::render(&round.plan))?,
             Format::Json => output::print_json(&plan_text::json(&round.plan))?,
+            Format::Markdown => output::print(&plan_markdown::markdown(&round.plan))?,
             Format::Diff => {
                 let text = diff::unified(&round.snapshot, &round.plan).map_err(|error| Failure::new(error.to_string()))?;
                 output::print(&text)?;

@@ -1,5 +1,8 @@
 //! `rounds run`.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,7 +10,9 @@ use tokio::time::Instant;
 
 use super::global::LogFormat;
 use super::live::Live;
+use super::metrics::Publisher;
 use super::output::{self, Format};
+use super::serve::{self, Board};
 use super::{Exit, Failure, Global};
 use crate::cluster::Cluster;
 use crate::report::summary::Tally;
@@ -26,6 +31,7 @@ Examples:
   rounds run --loop 30s                         what the Deployment does
   rounds run --until-settled --timeout 30m      in CI: exit 3 if something failed, 4 if the time was up
   rounds run --until-settled -o json            the same, with a report on stdout
+  rounds run --metrics-file rounds.prom         tell Prometheus, by node-exporter's textfile collector
   rounds run --dry-run                          ask the server what it would say to each write")]
 pub struct Run {
     /// Do rounds for ever: quickly while something is in flight, this far apart when nothing is
@@ -43,6 +49,12 @@ pub struct Run {
     /// Send every write with dryRun=All: the server checks it and changes nothing
     #[arg(long)]
     dry_run: bool,
+    /// After each round, write metrics into this file, for the textfile collector of node-exporter
+    #[arg(long, value_name = "FILE")]
+    metrics_file: Option<PathBuf>,
+    /// With --loop: answer /metrics, /healthz and /readyz here, for example on 0.0.0.0:8080
+    #[arg(long, value_name = "ADDRESS", requires = "interval")]
+    metrics_address: Option<SocketAddr>,
     /// What to print on stdout when it is over: nothing, or a report
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -57,8 +69,24 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 impl Run {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
+        let board = self.interval.filter(|_| self.metrics_address.is_some()).map(|interval| Arc::new(Board::new(interval)));
+        let server = match (self.metrics_address, &board) {
+            (Some(address), Some(board)) => Some(tokio::spawn(serve::serve(serve::listen(address).await?, board.clone()))),
+            _ => None,
+        };
+        let mut publisher = Publisher::new(self.metrics_file.clone(), board);
+        let result = self.publishing(global, &mut publisher).await;
+        if let Some(server) = server {
+            server.abort();
+        }
+        let exit = result?;
+        publisher.finish().map(|()| exit)
+    }
+
+    /// Does the rounds and publishes what they come to.
+    async fn publishing(&self, global: &Global, publisher: &mut Publisher) -> Result<Exit, Failure> {
         let begun = Instant::now();
-        let cluster = global.connect().await?;
+        let cluster = global.connect().await.inspect_err(|_| publisher.failed())?;
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
         let mut live = Live::new(global);
         let mut tally = Tally::default();
@@ -67,9 +95,14 @@ impl Run {
             .drive(&cluster, global, &shutdown, &mut |round| {
                 live.tell(round);
                 tally.add(round, detailed);
+                publisher.round(round);
             })
             .await;
         live.finish();
+        // A single round that fails is told as the failure of the command, and not by the way.
+        if matches!(&ending, Err(error) if tally.rounds == 0 && !matches!(error, RoundError::Stopped)) {
+            publisher.failed();
+        }
         let ending = ending?;
         let line = tally.line(ending, begun.elapsed());
         match global.log_format {

@@ -57,7 +57,7 @@ impl Writer<'_> {
             let _turn = self.turns.acquire().await;
             let verdict = self.send(request::status(write, self.dry_run()), refused_write).await;
             go = matches!(verdict, Verdict::Done | Verdict::Already) || Mutant::ActBeforeClaim.lives();
-            outcomes.push(outcome(&decision.subject, &write.of, format!("write the status of {}", write.of), verdict));
+            outcomes.push(outcome(&decision.subject, &write.of, "status", format!("write the status of {}", write.of), verdict));
         }
         let steps = join_all(decision.steps.iter().map(|step| self.step(&decision.subject, step, go))).await;
         outcomes.extend(steps.into_iter().flatten());
@@ -76,7 +76,7 @@ impl Writer<'_> {
             };
             self.taken.fetch_add(usize::from(verdict == Verdict::Done), Ordering::Relaxed);
             go = go && matches!(verdict, Verdict::Done | Verdict::Already | Verdict::Blocked(_) | Verdict::Postponed);
-            outcomes.push(outcome(on_behalf_of, &action.target(), action.summary(), verdict));
+            outcomes.push(outcome(on_behalf_of, &action.target(), action.verb(), action.summary(), verdict));
         }
         outcomes
     }
@@ -113,8 +113,8 @@ impl Writer<'_> {
     }
 }
 
-fn outcome(on_behalf_of: &Reference, target: &Reference, action: String, verdict: Verdict) -> ActionOutcome {
-    ActionOutcome { on_behalf_of: on_behalf_of.clone(), target: target.clone(), action, verdict }
+fn outcome(on_behalf_of: &Reference, target: &Reference, verb: &'static str, action: String, verdict: Verdict) -> ActionOutcome {
+    ActionOutcome { on_behalf_of: on_behalf_of.clone(), target: target.clone(), verb, action, verdict }
 }
 
 fn refused_write(_: &Status) -> Option<Verdict> {

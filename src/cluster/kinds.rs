@@ -41,11 +41,15 @@ pub const NEW_EVENT: Kind = kind("Event", "events.k8s.io", "v1", "events", true)
 pub const JOB: Kind = kind("Job", "batch", "v1", "jobs", true);
 /// PodDisruptionBudget.
 pub const BUDGET: Kind = kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", true);
+/// CronJob.
+pub const CRON_JOB: Kind = kind("CronJob", "batch", "v1", "cronjobs", true);
+/// Deployment.
+pub const DEPLOYMENT: Kind = kind("Deployment", "apps", "v1", "deployments", true);
 /// Lease.
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
-/// The kinds that a plan may write to.
-const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, ARTIFACT, NODE, POD, JOB];
+/// The kinds that a plan may write to. Claims and ConfigMaps only in a sweep of everything.
+const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, ARTIFACT, NODE, POD, JOB, CLAIM, CONFIG_MAP];
 
 /// The kinds that a plan may create.
 const CREATED: &[Kind] = &[NODEOP, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];

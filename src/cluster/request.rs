@@ -70,14 +70,14 @@ fn create(object: &Value, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> 
 
 /// What one manager owns on a Node. With uid and resourceVersion: an apply to a deleted Node would make it again.
 fn apply_node(apply: &NodeApply, dry_run: bool) -> Result<Request<Vec<u8>>, CallError> {
-    let NodeApply { node, resource_version, manager, lock, cordon } = apply;
+    let NodeApply { node, resource_version, manager, lock, cordon, keep_cordoned } = apply;
     let mut body = node_body(node, resource_version)?;
     for (key, value) in [(names::ANNOTATION_LOCK, lock), (names::ANNOTATION_CORDONED_BY, cordon)] {
         if let Some(value) = value {
             body["metadata"]["annotations"][key] = json!(value);
         }
     }
-    if cordon.is_some() {
+    if cordon.is_some() || *keep_cordoned {
         body["spec"]["unschedulable"] = json!(true);
     }
     send_node(&node.name, manager, body, dry_run)

@@ -168,6 +168,7 @@ impl<'a> Place<'_, 'a> {
             manager: self.op.manager().to_string(),
             lock: Some(self.op.holder().to_string()),
             cordon,
+            ..NodeApply::default()
         };
         let mut advance = self.stay(Reason::Locking, "the lock is being taken");
         let mut step = self.step(Reason::Locking, "take the node", Action::ApplyNode(lock));

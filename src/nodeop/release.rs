@@ -38,6 +38,7 @@ pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Opti
         manager: op.manager().to_string(),
         lock: None,
         cordon: keep.then(|| op.holder().to_string()),
+        ..NodeApply::default()
     };
     let message = if keep { "let go of the node, which stays cordoned" } else { "let go of the node" };
     Some(op.step(&node.name, Reason::Releasing, message, Action::ApplyNode(apply)))

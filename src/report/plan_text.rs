@@ -20,14 +20,19 @@ pub fn render(plan: &Plan) -> String {
         return "Nothing to decide: there are no resources.\n".into();
     }
     let mut text: String = plan.decisions.iter().map(decision).collect();
+    text += &format!("{}\n", total(plan));
+    text
+}
+
+/// How much a round would write, in one sentence.
+pub fn total(plan: &Plan) -> String {
     let resources = count(plan.decisions.len(), "resource");
     let statuses = plan.decisions.iter().filter(|decision| decision.status.is_some()).count();
     let actions: usize = plan.decisions.iter().flat_map(|decision| &decision.steps).map(|step| step.actions.len()).sum();
-    text += &match statuses + actions {
-        0 => format!("No changes: a round would write nothing ({resources}).\n"),
-        _ => format!("A round would write {} and {} ({resources}).\n", count_of(statuses, "status", "statuses"), count(actions, "object")),
-    };
-    text
+    match statuses + actions {
+        0 => format!("No changes: a round would write nothing ({resources})."),
+        _ => format!("A round would write {} and {} ({resources}).", count_of(statuses, "status", "statuses"), count(actions, "object")),
+    }
 }
 
 /// The plan as JSON.

@@ -279,6 +279,7 @@ mod tests {
         let outcome = |target: &Reference, verdict| ActionOutcome {
             on_behalf_of: of.clone(),
             target: target.clone(),
+            verb: "patch",
             action: "do it".into(),
             verdict,
         };

@@ -144,13 +144,13 @@ pub fn warnings(round: &Round) -> Vec<Value> {
 }
 
 /// The decisions about operations, each with its status as it will stand.
-fn operations(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpStatus)> {
+pub(super) fn operations(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpStatus)> {
     let operations = round.plan.decisions.iter().filter(|decision| decision.subject.kind == "NodeOp");
     operations.map(|decision| (decision, status_after(&round.snapshot.nodeops, decision)))
 }
 
 /// The decisions about upgrades, each with its status as it will stand.
-fn upgrades(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpUpgradeStatus)> {
+pub(super) fn upgrades(round: &Round) -> impl Iterator<Item = (&Decision, NodeOpUpgradeStatus)> {
     let upgrades = round.plan.decisions.iter().filter(|decision| decision.subject.kind == upgrade::api::KIND);
     upgrades.map(|decision| (decision, status_after(&round.snapshot.upgrades, decision)))
 }
@@ -233,7 +233,7 @@ fn said(decision: &Decision) -> String {
     format!("{}: {}", Tone::of_decision(decision).paint(decision.reason.code()), decision.message)
 }
 
-fn has_failed(entry: &NodeStatus) -> bool {
+pub(super) fn has_failed(entry: &NodeStatus) -> bool {
     entry.step.is_none() && entry.phase == NodePhase::Failed
 }
 

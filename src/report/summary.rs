@@ -143,7 +143,13 @@ mod tests {
 
     fn tally(detailed: bool) -> Tally {
         let mut round = cases::planned();
-        let one = |verdict| ActionOutcome { on_behalf_of: Reference::default(), target: Reference::default(), action: "x".into(), verdict };
+        let one = |verdict| ActionOutcome {
+            on_behalf_of: Reference::default(),
+            target: Reference::default(),
+            verb: "patch",
+            action: "x".into(),
+            verdict,
+        };
         round.outcome.actions = vec![one(Verdict::Done), one(Verdict::Done), one(Verdict::Failed("no".into()))];
         let mut tally = Tally::default();
         tally.add(&Err(RoundError::Stopped), detailed);

@@ -82,7 +82,13 @@ mod tests {
         let mut round = Round::default();
         if let Some(verdict) = verdict {
             let what = Reference::default();
-            round.outcome.actions.push(ActionOutcome { on_behalf_of: what.clone(), target: what, action: String::new(), verdict });
+            round.outcome.actions.push(ActionOutcome {
+                on_behalf_of: what.clone(),
+                target: what,
+                verb: "patch",
+                action: String::new(),
+                verdict,
+            });
         }
         if in_flight {
             let entry = NodeStatus { step: Some(NodeStep::Draining), ..Default::default() };

@@ -224,7 +224,7 @@ pub(crate) fn event(raw: wire::Event) -> (Option<Timestamp>, Trouble) {
     (when, Trouble { reason: raw.reason, message: raw.message })
 }
 
-fn owner(metadata: &wire::Metadata) -> Option<Owner> {
+pub(crate) fn owner(metadata: &wire::Metadata) -> Option<Owner> {
     let owner = metadata.owner_references.iter().find(|owner| owner.controller)?;
     Some(Owner { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() })
 }

@@ -72,7 +72,7 @@ raw! {
     NodeSpec { unschedulable: bool, }
     NodeStatus { conditions: Vec<Condition>, node_info: NodeInfo, }
     NodeInfo { #[serde(rename = "bootID")] boot_id: String, }
-    Managed { manager: String, #[serde(rename = "fieldsV1")] fields: ManagedFields, }
+    Managed { manager: String, operation: String, #[serde(rename = "fieldsV1")] fields: ManagedFields, }
     ManagedFields {
         #[serde(rename = "f:metadata")] metadata: ManagedMetadata,
         #[serde(rename = "f:spec")] spec: ManagedSpec,
@@ -114,6 +114,12 @@ raw! {
         unhealthy_pod_eviction_policy: String,
     }
     BudgetStatus { disruptions_allowed: i32, current_healthy: i32, desired_healthy: i32, observed_generation: i64, }
+
+    /// A CronJob or a Deployment.
+    Workload { metadata: Metadata, spec: WorkloadSpec, }
+    WorkloadSpec { suspend: bool, replicas: Option<i32>, template: Bare, job_template: JobOfTemplate, }
+    JobOfTemplate { spec: JobOfTemplateSpec, }
+    JobOfTemplateSpec { template: Bare, }
 
     Lease { metadata: Metadata, spec: LeaseSpec, }
     LeaseSpec { holder_identity: String, renew_time: Option<Timestamp>, lease_duration_seconds: i64, }

@@ -43,7 +43,11 @@ fn a_plan_needs_no_cluster() {
         "op.yaml",
         "apiVersion: operator.kairos.io/v1alpha1\nkind: NodeOp\nmetadata: {name: op}\nspec: {command: [\"true\"], concurrency: 1}\n",
     );
-    let run = || Command::new(env!("CARGO_BIN_EXE_rounds")).args(["plan", "--offline"]).arg(&folder).env_clear().output().unwrap();
+    let with = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rounds"));
+        command.args(["plan", "--offline"]).arg(&folder).args(more).env_clear().output().unwrap()
+    };
+    let run = || with(&[]);
     let output = run();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("kubectl get nodes -o yaml"));
@@ -55,6 +59,10 @@ fn a_plan_needs_no_cluster() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("lock Node a") && text.contains("b: WaitingForSlot"), "{text}");
+    let output = with(&["-o", "markdown"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(text.starts_with("### A round would write 1 status and ") && text.contains("\n- `NodeOp default/op`: "), "{text}");
     write("bad.yaml", "kind: [\n");
     write("worse.yaml", "apiVersion: operator.kairos.io/v1alpha1\nkind: NodeOp\nmetadata: {name: x}\nspec: {comand: [a]}\n");
     let error = String::from_utf8_lossy(&run().stderr).into_owned();

@@ -149,6 +149,7 @@ async fn a_lock_excludes_others_is_released_and_never_brings_a_node_back() {
             manager: format!("rounds-{who}"),
             lock: Some(value.clone()),
             cordon: cordon.then_some(value),
+            ..Default::default()
         })
     };
     eventually("Ready", || async { seen(&world.observe().await).ready.then_some(()) }).await;

@@ -90,6 +90,7 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
         manager: "rounds-u1".into(),
         lock: Some("ns/op@u1".into()),
         cordon: Some("ns/op@u1".into()),
+        ..NodeApply::default()
     };
     let seen = sent(Action::ApplyNode(apply.clone()), Mode::Live).await;
     assert_eq!(seen.what, "PATCH /api/v1/nodes/n1");
@@ -105,8 +106,11 @@ async fn a_lock_is_an_apply_without_force_by_uid_and_version() {
     assert_eq!(seen.query, ["dryRun=All", "fieldManager=rounds-u1"]);
     assert_eq!(seen.body.pointer("/spec"), None);
     let free = NodeApply { lock: None, cordon: None, ..apply };
+    let kept = NodeApply { keep_cordoned: true, ..free.clone() };
     let metadata = json!({ "name": "n1", "uid": "u-n1", "resourceVersion": "7" });
     assert_eq!(sent(Action::ApplyNode(free), Mode::Live).await.body, json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata }));
+    let body = json!({ "apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": { "unschedulable": true } });
+    assert_eq!(sent(Action::ApplyNode(kept), Mode::Live).await.body, body);
 }
 
 #[tokio::test]

@@ -1,0 +1,202 @@
+//! `rounds sweep --all`: in the middle of everything, killed at any time, again, and after a removal in haste. These sweep
+//! whole clusters, so they have control planes of their own.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Corner, Printed, kubelet, wait_for};
+
+const FINALIZER: &str = r#"{"metadata":{"finalizers":["nodeop-reboot.kairos.io/clusterrolebinding"]}}"#;
+const NO_FINALIZER: &str = r#"{"metadata":{"finalizers":null}}"#;
+
+/// The binary as the administrator, who is who removes things.
+fn command(corner: &Corner, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rounds"));
+    command.arg("sweep").args(args);
+    command.envs(corner.plane.admin().map(|path| ("KUBECONFIG", path)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn sweep(corner: &Corner, args: &[&str]) -> Printed {
+    let output = command(corner, args).output().expect("the binary starts");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Printed { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Objects of ours, by our marks, in all namespaces.
+fn objects(corner: &Corner) -> Vec<String> {
+    let mut all = Vec::new();
+    for mark in ["operator.kairos.io/owner-uid", "operator.kairos.io/probe"] {
+        let found = corner.kubectl(&["get", "jobs,pods", "-A", "-l", mark, "-o", "name"]);
+        all.extend(found.lines().map(String::from));
+    }
+    all
+}
+
+/// Annotations of ours on nodes, and who is cordoned.
+fn marks(corner: &Corner) -> (Vec<String>, Vec<String>) {
+    let (mut annotations, mut cordoned) = (Vec::new(), Vec::new());
+    for node in corner.nodes_now() {
+        let name = node["metadata"]["name"].as_str().unwrap();
+        let on = node["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
+        annotations.extend(on.keys().filter(|key| key.starts_with("operator.kairos.io/")).map(|key| format!("{name}: {key}")));
+        if node["spec"]["unschedulable"] == true {
+            cordoned.push(name.to_string());
+        }
+    }
+    (annotations, cordoned)
+}
+
+fn on_host(corner: &Corner, name: &str, node: &str, more: Value) -> Value {
+    let mut spec = json!({"cordon": true, "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": node}}});
+    crate::harness::merge(&mut spec, more);
+    corner.nodeop(name, spec)
+}
+
+/// One operation whose drain is blocked, one whose command runs, and a build; each on a node of its own.
+fn in_the_middle(corner: &Corner, nodes: &[String]) {
+    let pin = json!({"nodeSelector": {"kubernetes.io/hostname": nodes[0]}});
+    corner.create(&corner.deployment("web", 1, pin));
+    corner.create(&corner.budget("strict", "web", 0));
+    corner.wait_for_pods("app=web", 1);
+    corner.wait_for_budget("strict");
+    corner.create(&on_host(corner, "drains", &nodes[0], json!({"drainOptions": {"enabled": true, "timeoutSeconds": 0}})));
+    corner.create(&on_host(corner, "runs", &nodes[1], json!({"command": ["hang"]})));
+    let metadata = json!({"name": "iso", "namespace": corner.name});
+    let spec = json!({"imageName": "kairos:1", "iso": true, "grubConfig": "set timeout=5"});
+    corner.create(&json!({"apiVersion": "build.kairos.io/v1alpha2", "kind": "OSArtifact", "metadata": metadata, "spec": spec}));
+    corner.rounds_until("everything is in the middle", || {
+        let step = |op: &str, node: &str| corner.status(op)["nodeStatuses"][node]["reason"].clone();
+        step("drains", &nodes[0]) == "DrainBlocked"
+            && step("runs", &nodes[1]) == "Running"
+            && corner.get("osartifacts.build.kairos.io", "iso")["status"]["phase"] == "Building"
+    });
+}
+
+#[test]
+fn whatever_is_in_flight_is_ended_and_every_node_given_back_and_then_nothing_is_left_to_do() {
+    let corner = Corner::alone("sweeps");
+    let nodes = corner.nodes(6, 0);
+    in_the_middle(&corner, &nodes);
+    corner.create(&corner.upgrade("up", json!({"nodeSelector": {"matchLabels": {"kubernetes.io/hostname": nodes[2]}}})));
+    corner.rounds_until("the upgrade waits for its reboot", || corner.status("up")["nodeStatuses"][&nodes[2]]["step"] == "Rebooting");
+    // One that is done, on a node that a person has cordoned, and one that leaves its node cordoned because a person wants it so.
+    corner.kubectl(&["cordon", &nodes[3]]);
+    corner.create(&on_host(&corner, "done", &nodes[3], json!({})));
+    corner.kubectl(&["annotate", "node", &nodes[4], "operator.kairos.io/keep-cordoned=disk"]);
+    corner.create(&on_host(&corner, "kept", &nodes[4], json!({})));
+    corner.rounds_until("two are done", || ["done", "kept"].iter().all(|op| corner.status(op)["phase"] == "Completed"));
+    // What a probe has told.
+    let labels = json!({"kairos.io/boot-state": "active"});
+    let annotations = json!({"operator.kairos.io/probed-boot": kubelet::boot_id(&corner, &nodes[5]), "kairos.io/version": "v3.6.0"});
+    let told = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": nodes[5], "labels": labels, "annotations": annotations}});
+    let apply = ["apply", "--server-side", "--field-manager=rounds-labels", "-f", "-"];
+    assert!(corner.kubectl_with(&apply, Some(&told.to_string())).status.success());
+    let (before, cordoned) = marks(&corner);
+    assert_eq!(cordoned.len(), 5, "{cordoned:?}");
+    assert!(before.len() >= 8 && objects(&corner).len() >= 5, "{before:?} {:?}", objects(&corner));
+
+    // Somebody who would begin it all anew.
+    let cronjob = Path::new(env!("CARGO_MANIFEST_DIR")).join("cronjob/runner/cronjob.yaml");
+    corner.kubectl(&["-n", "sweeps", "create", "-f", cronjob.to_str().unwrap()]);
+    let refused = sweep(&corner, &["--all", "--yes"]);
+    let remedy = r#"kubectl -n sweeps patch cronjob rounds --type=merge -p '{"spec":{"suspend":true}}'"#;
+    assert!(refused.code == 1 && refused.err.contains(remedy), "{refused:#?}");
+    assert_eq!(marks(&corner).0, before, "nothing was done");
+    corner.kubectl(&["-n", "sweeps", "patch", "cronjob", "rounds", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]);
+
+    let asked = sweep(&corner, &["--all"]);
+    assert!(asked.code == 64 && asked.err.contains("--yes"), "{asked:#?}");
+    let shown = sweep(&corner, &["--all", "--dry-run"]);
+    assert!(shown.code == 2 && shown.out.contains("delete Job sweeps/runs-") && shown.out.contains("then Node sweeps-1: "), "{shown:#?}");
+    assert_eq!(marks(&corner).0, before, "nothing was done");
+
+    // A pod that does not end keeps its node.
+    let held = corner.list("pods").into_iter().find(|pod| pod["spec"]["nodeName"] == nodes[1].as_str()).unwrap();
+    let held = held["metadata"]["name"].as_str().unwrap().to_string();
+    corner.kubectl(&["-n", "sweeps", "annotate", "pod", &held, "rounds.test/terminates-after=600s"]);
+    for instant in [20, 60, 120, 250] {
+        let mut child = command(&corner, &["--all", "--yes"]).spawn().expect("the binary starts");
+        std::thread::sleep(Duration::from_millis(instant));
+        child.kill().expect("it is killed");
+        child.wait().expect("it ends");
+    }
+    let waited = sweep(&corner, &["--all", "--yes", "--timeout", "15s"]);
+    assert!(waited.code == 4 && waited.err.contains(&format!("Node sweeps-1: still on the node: pod sweeps/{held}")), "{waited:#?}");
+    let (left, _) = marks(&corner);
+    assert!(left.iter().all(|mark| mark.starts_with("sweeps-1: ") || mark.ends_with("keep-cordoned")), "{left:?}");
+    assert!(left.contains(&"sweeps-1: operator.kairos.io/operation".to_string()), "{left:?}");
+    corner.patch_status("pod", &held, &json!({"phase": "Failed"}));
+
+    let printed = sweep(&corner, &["--all", "--yes", "-o", "json"]);
+    assert_eq!(printed.code, 0, "{printed:#?}");
+    let report: Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(report["clean"], true);
+    assert_eq!(objects(&corner), Vec::<String>::new());
+    let persons = (vec!["sweeps-4: operator.kairos.io/keep-cordoned".to_string()], vec![nodes[3].clone(), nodes[4].clone()]);
+    assert_eq!(marks(&corner), persons, "what persons wanted stays");
+    let told = || corner.get("node", &nodes[5])["metadata"].clone();
+    assert_eq!(told()["labels"]["kairos.io/boot-state"], "active");
+    assert!(corner.get("pvc", "iso-artifacts")["metadata"]["uid"].is_string(), "what was built goes with its OSArtifact");
+
+    // What the existing operator left on it would keep a removal waiting.
+    corner.kubectl(&["-n", "sweeps", "patch", "nodeops.operator.kairos.io", "done", "--type=merge", "-p", FINALIZER]);
+
+    // Again: nothing.
+    let versions = || corner.nodes_now().iter().map(|node| node["metadata"]["resourceVersion"].clone()).collect::<Vec<_>>();
+    let present = versions();
+    let again = sweep(&corner, &["--all", "--yes"]);
+    assert!(again.code == 0 && again.out.starts_with("0 writes; nothing of Rounds is left"), "{again:#?}");
+    assert!(again.err.contains("kubectl -n sweeps patch nodeop done --type=merge"), "{again:#?}");
+    corner.kubectl(&["-n", "sweeps", "patch", "nodeops.operator.kairos.io", "done", "--type=merge", "-p", NO_FINALIZER]);
+    assert_eq!(sweep(&corner, &["--all", "--dry-run"]).code, 0);
+    assert_eq!(versions(), present);
+    let labels = sweep(&corner, &["--all", "--yes", "--labels"]);
+    assert_eq!(labels.code, 0, "{labels:#?}");
+    assert!(told()["labels"]["kairos.io/boot-state"].is_null() && told()["annotations"]["kairos.io/version"].is_null());
+
+    // Whoever does rounds again after all starts nothing twice.
+    let starts = crate::rollouts::started(&corner.writes());
+    corner.round();
+    corner.round();
+    let since: Vec<String> = crate::rollouts::started(&corner.writes()).split_off(starts.len());
+    assert!(!since.iter().any(|job| starts.contains(job)), "{since:?} after {starts:?}");
+    assert_eq!(corner.status("runs")["nodeStatuses"][&nodes[1]]["reason"], "JobLost");
+}
+
+#[test]
+fn after_a_removal_in_haste_it_does_the_same() {
+    let corner = Corner::alone("hasty");
+    let nodes = corner.nodes(2, 0);
+    let root = env!("CARGO_MANIFEST_DIR");
+    let kustomization = format!("{root}/kustomize/default");
+    let applied = corner.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-k", &kustomization], None);
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    in_the_middle(&corner, &nodes);
+    corner.kubectl(&["delete", "-k", &kustomization, "--timeout=120s"]);
+    wait_for("the definitions are gone", Duration::from_secs(30), || !corner.kubectl(&["get", "crds", "-o", "name"]).contains("kairos"));
+    let (left, cordoned) = marks(&corner);
+    assert!(left.len() == 4 && cordoned == nodes, "the nodes are left as they were: {left:?} {cordoned:?}");
+
+    let printed = sweep(&corner, &["--all", "--yes"]);
+    assert_eq!(printed.code, 0, "{printed:#?}");
+    assert_eq!(objects(&corner), Vec::<String>::new());
+    assert_eq!(marks(&corner), (Vec::new(), Vec::new()));
+    wait_for("what the build had is gone", Duration::from_secs(30), || {
+        let left = corner.kubectl(&["-n", "hasty", "get", "pvc,configmaps", "-l", "build.kairos.io/artifact", "-o", "name"]);
+        left.is_empty()
+    });
+    let again = sweep(&corner, &["--all", "--yes"]);
+    assert!(again.code == 0 && again.out.starts_with("0 writes; "), "{again:#?}");
+
+    // One more runner, from wherever, is waited for.
+    let metadata = json!({"name": "runner", "namespace": corner.name, "labels": {"app.kubernetes.io/name": "rounds"}});
+    corner.create(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": corner.pod_spec(json!({}))}));
+    let waited = sweep(&corner, &["--all", "--yes", "--timeout", "2s"]);
+    assert!(waited.code == 1 && waited.err.contains("Pod hasty/runner does rounds"), "{waited:#?}");
+    assert_eq!(sweep(&corner, &["--all", "--yes", "--ignore-runners"]).code, 0);
+}
