@@ -5,6 +5,7 @@ mod bundle;
 mod git;
 mod health;
 mod manifests;
+mod metrics;
 mod workflows;
 
 use std::path::{Path, PathBuf};

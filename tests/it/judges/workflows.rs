@@ -64,6 +64,8 @@ fn the_workflows_that_people_copy_work() {
     let simulated = job.run("simulate.yml");
     assert!(simulated.contains("The rollout completes") && simulated.contains("NodeOp workflows/op"), "{simulated}");
     assert!(checkout.join("rollout.svg").exists());
+    let planned = job.run("plan.yml");
+    assert!(planned.contains("workflows/op"), "{planned}");
     let deployed = job.run("deploy.yml");
     assert!(deployed.contains("op") && deployed.contains("Completed"), "{deployed}");
     assert_eq!(corner.status("op")["progress"], "3/3");
