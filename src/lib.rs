@@ -11,6 +11,7 @@
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
 //! - [`gotemplate`]: what Dockerfile templates are written in. Pure.
+//! - [`resolve`]: which versions a channel's URL publishes.
 //! - [`settings`]: what the runner was told.
 //! - [`text`]: what others wrote, made fit to be recorded and printed.
 
@@ -34,6 +35,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reason;
 pub mod report;
+pub mod resolve;
 pub mod rollout;
 pub mod round;
 mod schema;
