@@ -31,6 +31,7 @@ mod privileges;
 mod quiet;
 mod reboots;
 mod render;
+mod resolve;
 mod rollouts;
 mod scale;
 mod seeds;
