@@ -25,6 +25,8 @@ pub const NODEOP: Kind = kind("NodeOp", "operator.kairos.io", "v1alpha1", "nodeo
 pub const UPGRADE: Kind = kind("NodeOpUpgrade", "operator.kairos.io", "v1alpha1", "nodeopupgrades", true);
 /// OSArtifact.
 pub const ARTIFACT: Kind = kind("OSArtifact", "build.kairos.io", "v1alpha2", "osartifacts", true);
+/// UpdateChannel.
+pub const CHANNEL: Kind = kind("UpdateChannel", "k3os.io", "v1", "updatechannels", true);
 /// PersistentVolumeClaim.
 pub const CLAIM: Kind = kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", true);
 /// ConfigMap.
@@ -45,10 +47,10 @@ pub const BUDGET: Kind = kind("PodDisruptionBudget", "policy", "v1", "poddisrupt
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
 /// The kinds that a plan may write to.
-const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, ARTIFACT, NODE, POD, JOB];
+const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, CHANNEL, ARTIFACT, NODE, POD, JOB];
 
 /// The kinds that a plan may create.
-const CREATED: &[Kind] = &[NODEOP, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];
+const CREATED: &[Kind] = &[NODEOP, UPGRADE, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];
 
 impl Kind {
     /// The kind of that name, if a plan may write to it.

@@ -38,7 +38,7 @@ pub struct Credentials {
 }
 
 /// Settings of the runner, never of a resource.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ResolveSettings {
     /// GitHub's API; another one for GitHub Enterprise.
     pub github_api: Uri,
