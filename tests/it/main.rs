@@ -9,6 +9,7 @@ mod admission;
 mod adoption;
 mod architecture;
 mod artifacts;
+mod channels;
 mod commands;
 mod cordons;
 mod crashes;

@@ -1,7 +1,7 @@
 //! Asking for versions: real HTTP on 127.0.0.1, and a real registry.
 
-mod registry;
-mod server;
+pub mod registry;
+pub mod server;
 
 use std::time::Duration;
 

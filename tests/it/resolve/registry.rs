@@ -17,15 +17,16 @@ use super::{ask, failure, versions};
 const TAGS: usize = 1203;
 
 /// A registry with tags, in a folder of its own; both end with this.
-struct Registry {
-    host: String,
+pub struct Registry {
+    /// 127.0.0.1:port.
+    pub host: String,
     folder: PathBuf,
     child: Child,
 }
 
 impl Registry {
     /// `auth`: from the folder to the section of the configuration.
-    async fn start(name: &str, auth: impl FnOnce(&Path) -> String) -> Self {
+    pub async fn start(name: &str, auth: impl FnOnce(&Path) -> String) -> Self {
         let folder = std::env::temp_dir().join(format!("rounds-registry-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
@@ -67,7 +68,8 @@ impl Registry {
         settings
     }
 
-    fn url(&self) -> String {
+    /// The URL of its repository, with tags v3.0.0 to v3.1202.0.
+    pub fn url(&self) -> String {
         format!("oci://{}/kairos/ubuntu", self.host)
     }
 }
