@@ -64,7 +64,7 @@ fuzz: ## fuzz the manifest loader, and then Dockerfile templates, for SECONDS=60
 lint: ## formatting, clippy with warnings denied; shellcheck and cargo-deny where they are installed
 	cargo fmt --check
 	cargo clippy --all-targets --features mutants --quiet -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh kustomize/bundle/run.sh tests/judges/*.sh tests/cluster/*.sh tests/nodes/*.sh tests/nodes/images/* .ci/run && shellcheck -s sh src/upgrade/*.sh; else echo "shellcheck is not installed: skipped"; fi
+	@if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR scripts/*.sh kustomize/bundle/run.sh tests/judges/*.sh tests/cluster/*.sh tests/nodes/*.sh tests/nodes/images/* .ci/run && shellcheck -s sh src/upgrade/*.sh src/channel/*.sh; else echo "shellcheck is not installed: skipped"; fi
 	@if command -v cargo-deny >/dev/null; then cargo deny --all-features check bans licenses sources; else echo "cargo-deny is not installed: skipped"; fi
 
 # Limits of the controllers: stock is 20 and 30, which a thousand Jobs at once would wait for by the quarter of an hour.

@@ -1,5 +1,6 @@
 //! The command line: one file per verb, arguments and printing, no rules.
 
+mod channels;
 mod crds;
 mod failure;
 mod global;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::artifact;
+use crate::channel;
 use crate::labels;
 use crate::nodeop;
 use crate::nodeop::adopt;
@@ -15,6 +16,7 @@ use crate::settings::Settings;
 use crate::snapshot::views::Job;
 use crate::snapshot::{Meta, Resource, Snapshot, Unreadable};
 use crate::sweep;
+use crate::upgrade::child::Upgrade;
 use crate::upgrade::{self, bond};
 
 /// What is said of a resource that is somebody else's to act on.
@@ -32,9 +34,15 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     }
 
     let mut allowance = drain::allowance(snapshot);
-    // The upgrades come first: their NodeOps are decided on what they say.
-    let upgrades = each(&snapshot.upgrades, settings, |upgrade| upgrade::decide::decide(snapshot, upgrade), upgrade::decide::untouched);
-    let mut plan = Plan { decisions: upgrades };
+    // The channels come first, then the upgrades: what comes of them is decided on what they say.
+    let channels = each(&snapshot.channels, settings, |channel| channel::decide::decide(snapshot, channel), channel::decide::untouched);
+    let mut plan = Plan { decisions: channels };
+    let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
+    let decide_upgrade = |upgrade: &Upgrade| match changing.contains(&upgrade.meta.uid) {
+        true => upgrade::decide::untouched(&upgrade.meta, Reason::Moved, "its UpdateChannel changes it; the next round goes on"),
+        false => upgrade::decide::decide(snapshot, upgrade),
+    };
+    plan.decisions.extend(each(&snapshot.upgrades, settings, decide_upgrade, upgrade::decide::untouched));
     let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
     for resource in resources {
         if !settings.acts_on(&resource.meta.namespace) {
@@ -43,13 +51,16 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
             plan.decisions.push(decision);
             continue;
         }
-        let moved = bond::upgrade_of(snapshot, &resource.meta).is_some_and(|upgrade| upgrade.meta.moved);
-        if moved || changing.contains(&resource.meta.uid) {
-            let message = "its NodeOpUpgrade has changed; the next round goes on with what it wants now";
+        let upgrade = bond::upgrade_of(snapshot, &resource.meta);
+        let moved = |upgrade: &Upgrade| upgrade.meta.moved || changing.contains(&upgrade.meta.uid);
+        let channel = channel::bond::channel_of(snapshot, &resource.meta);
+        if upgrade.is_some_and(moved) || channel.is_some_and(|channel| channel.meta.moved) || changing.contains(&resource.meta.uid) {
+            let message = "what has made it has changed; the next round goes on with what that wants now";
             plan.decisions.push(nodeop::decide::untouched(&resource.meta, Reason::Moved, message));
             continue;
         }
-        let terms = bond::terms(snapshot, settings, resource);
+        let mut terms = bond::terms(snapshot, settings, resource);
+        channel::bond::add(snapshot, resource, &mut terms);
         plan.decisions.push(nodeop::decide::decide(snapshot, settings, resource, terms, &mut others, &mut allowance));
     }
     let decide_artifact = |artifact: &_| artifact::decide::decide(snapshot, settings, artifact);

@@ -8,9 +8,11 @@
 //! - [`labels`]: which nodes are to be looked at, and labelled with what was found. Pure.
 //! - [`upgrade`]: what a NodeOpUpgrade needs next: a NodeOp of its own. Pure.
 //! - [`artifact`]: what an OSArtifact needs next: a Job that builds it, and its exporters. Pure.
+//! - [`channel`]: what an UpdateChannel needs next: its URL asked, its nodes brought to a version. Pure.
 //! - [`plan`]: what a round wants to write, and [`reason`]: why.
 //! - [`node`]: what runs on a node.
 //! - [`gotemplate`]: what Dockerfile templates are written in. Pure.
+//! - [`resolve`]: which versions a channel's URL publishes.
 //! - [`settings`]: what the runner was told.
 //! - [`text`]: what others wrote, made fit to be recorded and printed.
 
@@ -34,6 +36,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reason;
 pub mod report;
+pub mod resolve;
 pub mod rollout;
 pub mod round;
 mod schema;

@@ -60,6 +60,17 @@ pub const LABEL_UPGRADE: &str = "nodeopupgrade.kairos.io/name";
 /// Annotation on the NodeOp that an upgrade has made: from what. While that stands, what it executes is left as it is.
 pub const ANNOTATION_MADE_FROM: &str = "operator.kairos.io/made-from";
 
+/// Label on what an UpdateChannel has made: its name.
+pub const LABEL_CHANNEL: &str = "k3os.io/channel";
+/// Annotation on what an UpdateChannel has made: the version that it brings.
+pub const ANNOTATION_CHANNEL_VERSION: &str = "operator.kairos.io/channel-version";
+/// Label on k3OS nodes: how they were booted, such as local or live.
+pub const LABEL_K3OS_MODE: &str = "k3os.io/mode";
+/// Label on k3OS nodes: the version that they run.
+pub const LABEL_K3OS_VERSION: &str = "k3os.io/version";
+/// The finalizer that the k3OS operator puts on UpdateChannels.
+pub const K3OS_FINALIZER: &str = "wrangler.cattle.io/k3os-operator";
+
 /// Label on what an OSArtifact makes: its name. Where a label cannot hold that, an annotation of the same key does.
 pub const LABEL_ARTIFACT: &str = "build.kairos.io/artifact";
 /// Annotation on an exporter's Job: which of the exporters it is.

@@ -126,6 +126,16 @@ reasons! {
     Updating,
     /// There is a NodeOp of that name already, which this upgrade has not made.
     NameTaken,
+    /// The channel's URL is asked which versions are published.
+    Polling,
+    /// No version is known to which nodes could be updated.
+    NoVersion,
+    /// The version that is asked for, or offered, is older than the one that stands, and rollout.allowDowngrade is not true.
+    Downgrade,
+    /// The channel has no slots (concurrency is 0), so that no node is updated.
+    NoSlots,
+    /// The node runs the version already.
+    UpToDate,
     /// The image is being built.
     Building,
     /// The build failed.

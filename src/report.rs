@@ -3,14 +3,15 @@
 //! Texts carry colours, which [`crate::cli`] takes out again where nobody would see them; no colour says anything that the
 //! words beside it do not say.
 //!
-//! - [`status`]: where operations stand, [`artifact`]: and artifacts. [`why`]: why a node does. [`plan_text`], [`plan_markdown`], [`diff`]: what a
-//!   round would do.
+//! - [`status`]: where operations stand, [`artifact`], [`channel`]: and artifacts and channels. [`why`]: why a node does.
+//! - [`plan_text`], [`plan_markdown`], [`diff`]: what a round would do.
 //! - [`progress`], [`summary`]: what rounds do, and how it ended.
 //! - [`metrics`]: the same for Prometheus.
 //! - [`simulation`]: what a simulated rollout looked like, in pictures and words.
 //! - [`table`], [`paint`], [`words`], [`markup`]: columns, colours, small words, and Markdown.
 
 pub mod artifact;
+pub mod channel;
 pub mod diff;
 pub mod markup;
 pub mod metrics;

@@ -2,6 +2,7 @@
 
 pub mod drive;
 pub mod pace;
+pub mod polls;
 mod probes;
 mod refusals;
 pub mod shutdown;
@@ -161,6 +162,7 @@ pub async fn interruptible(
     first.join(&mut plan, &mut outcome);
     let mut round = Round { snapshot, plan, outcome, ..Round::default() };
     refusals::note(cluster, settings, &mut round, mode, shutdown).await;
+    polls::ask(cluster, settings, &mut round, mode, shutdown).await;
     round.denied = cluster.denied();
     round.took = begun.elapsed();
     Ok(round)

@@ -1,5 +1,7 @@
 //! What a runner was told: defaults, flags and environment turned into one struct.
 
+use crate::resolve::ResolveSettings;
+
 /// The image with the tools that make ISOs and disk images, unless another one is named.
 pub const TOOL_IMAGE: &str = "quay.io/kairos/auroraboot:v0.24.0";
 /// The image that builds container images, unless another one is named.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub probes: usize,
     /// Work even while somebody holds the existing operator's lease (`--ignore-lease`).
     pub ignore_lease: bool,
+    /// How the URLs of channels are asked (`--github-api`, `--resolve-allow` and the like); no decision reads it.
+    pub resolve: ResolveSettings,
 }
 
 impl Default for Settings {
@@ -46,6 +50,7 @@ impl Default for Settings {
             probe_namespace: None,
             probes: 20,
             ignore_lease: false,
+            resolve: ResolveSettings::default(),
         }
     }
 }

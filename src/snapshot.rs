@@ -20,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
+use crate::channel::api::{UpdateChannelSpec, UpdateChannelStatus};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use crate::resolve::Answer;
 use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
 use views::{Budget, Claim, Job, Lease, Node, Owner, Pod, Probe};
 
@@ -46,6 +48,11 @@ pub struct Snapshot {
     pub nodeops: Vec<Resource<NodeOpSpec, NodeOpStatus>>,
     /// NodeOpUpgrades of all namespaces.
     pub upgrades: Vec<Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>>,
+    /// UpdateChannels of all namespaces.
+    pub channels: Vec<Resource<UpdateChannelSpec, UpdateChannelStatus>>,
+    /// What the URLs of channels have answered in this very round, by the channel's uid; it does not outlive the round.
+    #[serde(skip)]
+    pub answers: BTreeMap<String, Answer>,
     /// OSArtifacts of all namespaces.
     pub artifacts: Vec<Resource<OSArtifactSpec, OSArtifactStatus>>,
     /// The claims into which artifacts are about to be built, as far as they are there.
@@ -124,7 +131,7 @@ pub struct Meta {
     pub created: Option<Timestamp>,
     /// deletionTimestamp is set: no step any more.
     pub deleting: bool,
-    /// The existing operator's finalizer is on it.
+    /// The finalizer of the existing operator, or of k3OS' own, is on it.
     pub foreign_finalizer: bool,
     /// Changed, or came, between the two looks that a round takes at it: nothing is decided for it in this round.
     pub moved: bool,

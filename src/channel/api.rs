@@ -3,13 +3,23 @@
 //! Group, names and the first three fields are those of the k3OS operator's preview (k3os.io/v1). The spec belongs to
 //! its author: what a poll found stands in the status.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::nodeop::api::PullSecret;
 use crate::rollout::{Rollout, duration_between};
 use crate::selector::NodeSelector;
+
+/// API version of an UpdateChannel.
+pub const API_VERSION: &str = "k3os.io/v1";
+/// Kind of an UpdateChannel.
+pub const KIND: &str = "UpdateChannel";
+/// Name of the CustomResourceDefinition.
+pub const DEFINITION: &str = "updatechannels.k3os.io";
 
 /// Keeps selected nodes at a version: a pinned one, or the newest that is published.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -57,6 +67,9 @@ pub struct UpdateChannelSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub version_constraint: Option<String>,
+    /// Whether versions that call themselves unfinished (rc, beta, …), or that their publisher calls so, come into question (default false).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pre_releases: Option<bool>,
     /// How many nodes may be updated at a time; 0, as in k3OS, means none (default 1).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
@@ -76,10 +89,16 @@ pub struct UpdateChannelSpec {
     #[x_kube(validation = duration_between("0s", "8760h")
         .message("minAge must be at most 8760h, for example 72h or 90m"))]
     pub min_age: Option<String>,
-    /// Template of the image that is installed, for example quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}.
+    /// Template of the image that Kairos nodes are upgraded to, for example quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}. It knows version, version_without_v, major, minor and patch. Unset: Kairos nodes are left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
+    #[x_kube(validation = Rule::new(r"self.matches('^([^\\s{}]|\\{\\{[^{}]+\\}\\})*$')")
+        .message("image must be an image reference without blanks, with {{ version }} where the version belongs, for example quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}"))]
     pub image: Option<String>,
+    /// Secrets of the same namespace with which Kairos nodes pull `image`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub image_pull_secrets: Vec<PullSecret>,
     /// When and how fast nodes are taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
@@ -89,6 +108,16 @@ impl UpdateChannelSpec {
     /// The version that is asked for by name; None: the newest.
     pub fn pinned(&self) -> Option<&str> {
         self.version.as_deref().filter(|version| !matches!(*version, "" | "latest"))
+    }
+
+    /// How many nodes may be updated at a time; 0: none.
+    pub fn slots(&self) -> i32 {
+        self.concurrency.unwrap_or(1)
+    }
+
+    /// Whether an older version than the one that stands may be installed.
+    pub fn allows_downgrade(&self) -> bool {
+        self.rollout.as_ref().and_then(|rollout| rollout.allow_downgrade).unwrap_or(false)
     }
 }
 
@@ -112,7 +141,7 @@ pub struct UpdateChannelStatus {
     /// What is going on now, or what is waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// Who polls now, as rounds/<round>; absent when nobody does.
+    /// Who polls now, as rounds/<round>; absent when nobody does, or only to ask again what was answered before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub polling: Option<String>,
     /// When the poll that `polling` names began.
@@ -121,10 +150,25 @@ pub struct UpdateChannelStatus {
     /// When `url` last answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_polled: Option<Time>,
+    /// How often `url` has failed to answer since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_polls: Option<i64>,
+    /// `url` is not asked again before this time: it failed, or wants to be left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_poll: Option<Time>,
+    /// Hash of what was asked last; something else is asked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// What the server calls its last answer: the same one is not sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validators: Option<PollValidators>,
+    /// When versions that are still too young for minAge, and of which nobody says when they were published, were first seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub first_seen: BTreeMap<String, Time>,
     /// The newest version that comes into question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_version: Option<String>,
-    /// When that version was published.
+    /// When that version was published, or first seen where nobody says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest_version_time: Option<Time>,
     /// The `url` that said so.
@@ -136,7 +180,7 @@ pub struct UpdateChannelStatus {
     /// The same list, under the name that the k3OS operator gave it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upgrading: Vec<String>,
-    /// Ready, Reconciling and Stalled, as kstatus reads them.
+    /// Ready, Reconciling and Stalled, as kstatus reads them, and Polled: whether `url` has answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// Hash of what is executed.
@@ -145,6 +189,21 @@ pub struct UpdateChannelStatus {
     /// When anything in this status last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_updated: Option<Time>,
+}
+
+/// What a server calls the answer that it gave.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PollValidators {
+    /// Its ETag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Its Last-Modified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_modified: Option<String>,
+    /// How many releases were asked for at once, when the usual number did not fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u16>,
 }
 
 /// Where a channel stands.

@@ -12,6 +12,9 @@ use crate::round::{Mode, Round};
 use crate::settings::{BUILDAH_IMAGE, Settings, TOOL_IMAGE};
 use crate::snapshot::views::Lease;
 
+/// GitHub's own API.
+const GITHUB_API: &str = "https://api.github.com";
+
 /// Flags of every verb.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flags of every command")]
@@ -60,6 +63,24 @@ pub struct Global {
     /// Work even while the existing operator holds its lease: the two would work against each other
     #[arg(long, global = true, alias = "ignore-existing-operator")]
     pub ignore_lease: bool,
+    /// GitHub's API, of which channels with github-releases:// are asked; another one for GitHub Enterprise
+    #[arg(long, global = true, value_name = "URL", env = "GITHUB_API_URL", hide_env_values = true, default_value = GITHUB_API, value_parser = super::channels::address)]
+    pub github_api: http::Uri,
+    /// Token for GitHub's API; it is sent to the host of --github-api alone
+    #[arg(long, global = true, hide = true, env = "GITHUB_TOKEN", hide_env_values = true)]
+    pub github_token: Option<String>,
+    /// A Docker configuration file with the credentials of registries that channels with oci:// name
+    #[arg(long, global = true, value_name = "FILE", env = "REGISTRY_AUTH_FILE", hide_env_values = true)]
+    pub registry_config: Option<PathBuf>,
+    /// A registry that is spoken to without TLS, as host or host:port (repeatable, or a,b)
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    pub insecure_registry: Vec<String>,
+    /// A host that channels may name although its address is the machine's, the link's or the cluster's own (repeatable, or a,b)
+    #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
+    pub resolve_allow: Vec<String>,
+    /// How long the servers of a channel may take to answer
+    #[arg(long, global = true, value_name = "DURATION", value_parser = super::run::duration, default_value = "10s")]
+    pub resolve_timeout: Duration,
     /// How to log on stderr
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -117,6 +138,7 @@ impl Global {
             probe_namespace: given(&self.probe_namespace),
             probes: self.probes,
             ignore_lease: self.ignore_lease,
+            resolve: super::channels::settings(self),
         }
     }
 
@@ -168,6 +190,6 @@ fn filled_or(value: &str, unset: String) -> String {
 }
 
 /// Without empty ones: a variable that is set to nothing in a manifest means nothing.
-fn filled(values: &[String]) -> Vec<String> {
+pub(super) fn filled(values: &[String]) -> Vec<String> {
     values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).map(ToString::to_string).collect()
 }

@@ -8,7 +8,7 @@ use super::{Exit, Failure, Global, output};
 use crate::decide::decide;
 use crate::report::words::count;
 use crate::report::{diff, plan_markdown, plan_text};
-use crate::round::Round;
+use crate::round::{Round, polls};
 use crate::snapshot::manifests;
 use crate::text;
 
@@ -24,6 +24,7 @@ Examples:
   rounds plan -o diff                           the same as changes to objects
   rounds plan -o json | jq '.decisions[].reason'
   rounds plan -o markdown >> $GITHUB_STEP_SUMMARY
+  rounds plan --resolve                         the same, with the versions that channels would find now
   rounds plan --offline manifests/              what would happen, without a cluster
   kubectl get nodes -o json | rounds plan --offline nodeop.yaml -
   rounds plan --offline fleet.json new.yaml     what would happen, were new.yaml merged (see rounds snapshot)
@@ -33,6 +34,9 @@ pub struct Plan {
     /// What to print
     #[arg(long, short, value_name = "FORMAT", default_value = "text")]
     output: Format,
+    /// Ask the servers of channels that are due, as a round would; without this, nobody is asked
+    #[arg(long)]
+    resolve: bool,
     /// Decide about these manifests and snapshots (folders, files, or - for stdin) instead of a cluster
     #[arg(long, value_name = "PATH", num_args = 1..)]
     offline: Vec<PathBuf>,
@@ -55,7 +59,11 @@ enum Format {
 impl Plan {
     /// Runs the verb.
     pub async fn run(self, global: &Global) -> Result<Exit, Failure> {
-        let round = if self.offline.is_empty() { global.look().await?.0 } else { self.offline(global)? };
+        let (mut round, settings) = if self.offline.is_empty() { global.look().await? } else { (self.offline(global)?, global.settings()) };
+        if self.resolve {
+            round.snapshot.answers = polls::look(&settings, &round.snapshot).await;
+            round.plan = decide(&round.snapshot, &settings);
+        }
         match self.output {
             Format::Text => output::print(&plan_text::render(&round.plan))?,
             Format::Json => output::print_json(&plan_text::json(&round.plan))?,

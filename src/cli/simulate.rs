@@ -190,9 +190,11 @@ impl Simulate {
             loaded.snapshot.now = at;
         }
         pass_over_artifacts(&mut loaded);
-        if loaded.snapshot.nodeops.is_empty() && loaded.snapshot.upgrades.is_empty() {
+        pin(&mut loaded)?;
+        if loaded.snapshot.nodeops.is_empty() && loaded.snapshot.upgrades.is_empty() && loaded.snapshot.channels.is_empty() {
             let hint = "pass one, for example examples/nodeop-reboot.yaml";
-            return Err(Failure::new("there is no NodeOp and no NodeOpUpgrade among the manifests, so nothing would happen").hint(hint));
+            let message = "there is no NodeOp, NodeOpUpgrade or UpdateChannel among the manifests, so nothing would happen";
+            return Err(Failure::new(message).hint(hint));
         }
         match self.nodes {
             Some(_) if !loaded.snapshot.nodes.is_empty() => {
@@ -245,6 +247,22 @@ fn size() -> (usize, usize) {
 fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
+
+/// Channels bring the version that they know: nobody is asked, and no time is simulated in which something is published.
+fn pin(loaded: &mut Loaded) -> Result<(), Failure> {
+    for channel in &mut loaded.snapshot.channels {
+        if channel.spec.pinned().is_none() {
+            channel.spec.version.clone_from(&channel.status.latest_version);
+        }
+        if channel.spec.pinned().is_none() {
+            let message =
+                format!("UpdateChannel {} wants the newest version, and a simulation asks nobody which that is", channel.meta.path());
+            return Err(Failure::new(message).hint("set spec.version to a version, for example v3.6.0, or pass a file of rounds snapshot"));
+        }
+    }
+    Ok(())
+}
+
 /// A build has nothing to do with nodes, and how long it takes nobody knows: it is not simulated.
 fn pass_over_artifacts(loaded: &mut Loaded) {
     let snapshot = &mut loaded.snapshot;

@@ -48,7 +48,7 @@ impl ObserveError {
     pub(crate) fn of(verb: &'static str, kind: Kind, error: CallError) -> Self {
         let resource = kind.qualified();
         match error {
-            CallError::Refused(status) if status.code == 404 && kind.group.ends_with(".kairos.io") => Self::NotInstalled { crd: resource },
+            CallError::Refused(status) if status.code == 404 && is_ours(kind) => Self::NotInstalled { crd: resource },
             CallError::Refused(status) if status.code == 403 => {
                 Self::Forbidden { verb, resource, plural: kind.plural, group: kind.group, message: status.message }
             }
@@ -81,6 +81,11 @@ impl ObserveError {
             },
         }
     }
+}
+
+/// Whether a kind comes with a definition of ours.
+fn is_ours(kind: Kind) -> bool {
+    kind.group.ends_with(".kairos.io") || kind.group == "k3os.io"
 }
 
 /// What became of a write.

@@ -25,6 +25,8 @@ pub const NODEOP: Kind = kind("NodeOp", "operator.kairos.io", "v1alpha1", "nodeo
 pub const UPGRADE: Kind = kind("NodeOpUpgrade", "operator.kairos.io", "v1alpha1", "nodeopupgrades", true);
 /// OSArtifact.
 pub const ARTIFACT: Kind = kind("OSArtifact", "build.kairos.io", "v1alpha2", "osartifacts", true);
+/// UpdateChannel.
+pub const CHANNEL: Kind = kind("UpdateChannel", "k3os.io", "v1", "updatechannels", true);
 /// PersistentVolumeClaim.
 pub const CLAIM: Kind = kind("PersistentVolumeClaim", "", "v1", "persistentvolumeclaims", true);
 /// ConfigMap.
@@ -49,10 +51,10 @@ pub const DEPLOYMENT: Kind = kind("Deployment", "apps", "v1", "deployments", tru
 pub const LEASE: Kind = kind("Lease", "coordination.k8s.io", "v1", "leases", true);
 
 /// The kinds that a plan may write to. Claims and ConfigMaps only in a sweep of everything.
-const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, ARTIFACT, NODE, POD, JOB, CLAIM, CONFIG_MAP];
+const WRITTEN: &[Kind] = &[NODEOP, UPGRADE, CHANNEL, ARTIFACT, NODE, POD, JOB, CLAIM, CONFIG_MAP];
 
 /// The kinds that a plan may create.
-const CREATED: &[Kind] = &[NODEOP, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];
+const CREATED: &[Kind] = &[NODEOP, UPGRADE, POD, JOB, CLAIM, CONFIG_MAP, NEW_EVENT];
 
 impl Kind {
     /// The kind of that name, if a plan may write to it.

@@ -24,6 +24,7 @@ use super::kinds::{self, Kind};
 use super::list::Query;
 use super::{Cluster, PARALLEL};
 use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
+use crate::channel::api::{UpdateChannelSpec, UpdateChannelStatus};
 use crate::names;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::settings::Settings;
@@ -41,10 +42,11 @@ pub use workload::workload;
 pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot, ObserveError> {
     // What is observed of resources is never limited by settings: another namespace's operation may hold a node.
     cluster.begin();
-    let (first, upgrades, artifacts, probes) = future::try_join4(
+    let (first, upgrades, artifacts, channels, probes) = future::try_join5(
         resources::versions(cluster, kinds::NODEOP),
         resources::versions(cluster, kinds::UPGRADE),
         resources::versions(cluster, kinds::ARTIFACT),
+        resources::versions(cluster, kinds::CHANNEL),
         probes::probes(cluster, settings),
     )
     .await?;
@@ -68,6 +70,8 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
     let found = resources::in_full::<NodeOpSpec, NodeOpStatus>(cluster, kinds::NODEOP, &first).await?;
     // After the NodeOps: one whose upgrade is not there was made for one that is gone.
     let upgrades = resources::in_full::<NodeOpUpgradeSpec, NodeOpUpgradeStatus>(cluster, kinds::UPGRADE, &upgrades).await?;
+    // After what they have made, for the same reason.
+    let channels = resources::in_full::<UpdateChannelSpec, UpdateChannelStatus>(cluster, kinds::CHANNEL, &channels).await?;
     let artifacts = resources::in_full::<OSArtifactSpec, OSArtifactStatus>(cluster, kinds::ARTIFACT, &artifacts).await?;
     let mut snapshot = Snapshot {
         nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
@@ -76,8 +80,9 @@ pub async fn observe(cluster: &Cluster, settings: &Settings) -> Result<Snapshot,
         probes,
         nodeops: found.resources,
         upgrades: upgrades.resources,
+        channels: channels.resources,
         artifacts: artifacts.resources,
-        unreadable: [found.unreadable, upgrades.unreadable, artifacts.unreadable].concat(),
+        unreadable: [found.unreadable, upgrades.unreadable, channels.unreadable, artifacts.unreadable].concat(),
         lease,
         ..Snapshot::default()
     };

@@ -31,7 +31,7 @@ pub struct Parts<'p, 'a> {
     pub op: &'p Operation<'a>,
     /// The nodes that the operation targets.
     pub targets: &'p [&'a Node],
-    /// How many more the selector matches, which are left to another operation.
+    /// How many more the selector matches, which are left to another operation, or passed over.
     pub left: usize,
     /// The entries as they will stand.
     pub entries: &'p Entries<'a>,
@@ -114,7 +114,8 @@ impl Parts<'_, '_> {
         }
         if let Some(why) = self.op.terms.left.values().next().filter(|_| self.left > 0) {
             let left = nodes(i64::try_from(self.left).unwrap_or(i64::MAX));
-            let message = format!("{} done; {left} left to another: {}", nodes(counts.total), why.message);
+            let whose = if why.reason == Reason::UpToDate { "passed over" } else { "left to another" };
+            let message = format!("{} done; {left} {whose}: {}", nodes(counts.total), why.message);
             return make(Phase::Completed, why.reason, message, true, false, DONE);
         }
         if counts.total > 0 {

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use serde_json::{Value, json};
 
 use super::artifact;
+use super::channel;
 use super::paint::Tone;
 use super::table::{self, Cell};
 use super::words::{age, count, names};
@@ -24,7 +25,11 @@ const FEW: usize = 100;
 pub fn overview(round: &Round) -> String {
     let operations: Vec<(&Decision, NodeOpStatus)> = operations(round).collect();
     let upgrades: Vec<Vec<Cell>> = upgrades(round).map(|(decision, status)| upgrade_row(decision, &status)).collect();
-    if operations.is_empty() && upgrades.is_empty() && artifact::decisions(round).next().is_none() {
+    if operations.is_empty()
+        && upgrades.is_empty()
+        && artifact::decisions(round).next().is_none()
+        && channel::decisions(round).next().is_none()
+    {
         return format!("No operations.\n{}", labelling(round));
     }
     let header = ["NAMESPACE", "NAME", "PHASE", "DONE", "IN FLIGHT", "REASON", "NOW", "MESSAGE"];
@@ -34,6 +39,7 @@ pub fn overview(round: &Round) -> String {
         text += if rows.is_empty() { "Upgrades\n" } else { "\nUpgrades\n" };
         text += &table::render(&["NAMESPACE", "NAME", "PHASE", "DONE", "REASON", "MESSAGE"], &upgrades);
     }
+    text += &channel::table(round, !text.is_empty());
     text += &artifact::table(round, !text.is_empty());
     let failed: Vec<Vec<Cell>> = operations.iter().flat_map(|(decision, status)| failed_rows(round, decision, status)).collect();
     if !failed.is_empty() {
@@ -66,6 +72,9 @@ fn labelling(round: &Round) -> String {
 pub fn details(round: &Round, decision: &Decision) -> String {
     if decision.subject.kind == crate::artifact::KIND {
         return artifact::details(round, decision);
+    }
+    if decision.subject.kind == crate::channel::api::KIND {
+        return channel::details(round, decision);
     }
     if decision.subject.kind != upgrade::api::KIND {
         return operation(round, decision);
@@ -134,7 +143,7 @@ pub fn json(round: &Round) -> Value {
             "settled": decision.settled, "failed": decision.failed, "status": status,
         })
     });
-    let resources: Vec<Value> = resources.into_iter().chain(upgrades).chain(artifact::json(round)).collect();
+    let resources: Vec<Value> = resources.into_iter().chain(upgrades).chain(channel::json(round)).chain(artifact::json(round)).collect();
     json!({"schemaVersion": SCHEMA_VERSION, "time": round.snapshot.now, "warnings": warnings(round), "resources": resources, "nodeLabels": node_labels(round)})
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::SCHEMA_VERSION;
 use super::words::count;
+use crate::channel;
 use crate::plan::Decision;
 use crate::round::{Ending, Round, RoundError, status_after};
 
@@ -127,6 +128,11 @@ fn resource(round: &Round, decision: &Decision, detailed: bool) -> Value {
         value["reason"] = json!(decision.reason);
         value["message"] = json!(decision.message);
         value["phase"] = json!(status.phase);
+        if decision.subject.kind == channel::api::KIND {
+            let status = status_after(&round.snapshot.channels, decision);
+            (value["phase"], value["progress"], value["status"]) = (json!(status.phase), json!(status.progress), json!(status));
+            return value;
+        }
         value["progress"] = json!(status.progress);
         value["counts"] = json!(status.nodes);
         value["nodes"] = json!(decision.nodes);

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use super::SCHEMA_VERSION;
 use super::paint::Tone;
 use super::words::age;
+use crate::channel;
 use crate::nodeop::api::NodeStatus;
 use crate::plan::Decision;
 use crate::round::{Round, status_after};
 use crate::selector::{NodeSelector, Operator, Requirement};
+use crate::snapshot::Meta;
 use crate::snapshot::views::Node;
 use crate::upgrade;
 
@@ -73,17 +75,21 @@ fn concerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = &'a De
 
 /// The operations that do not take the node, and why not.
 fn unconcerned<'a>(round: &'a Round, name: &'a str) -> impl Iterator<Item = (&'a Decision, String)> {
-    // What an upgrade does with a node is told by the NodeOp that it has made.
-    let made = |decision: &Decision| {
-        decision.subject.kind == upgrade::api::KIND
-            && round.snapshot.nodeops.iter().any(|op| op.meta.owner.as_ref().is_some_and(|owner| owner.uid == decision.subject.uid))
+    // What an upgrade or a channel does with a node is told by what it has made.
+    let is_of = |meta: &Meta, decision: &Decision| meta.owner.as_ref().is_some_and(|owner| owner.uid == decision.subject.uid);
+    let made = move |decision: &Decision| {
+        matches!(decision.subject.kind.as_str(), upgrade::api::KIND | channel::api::KIND)
+            && (round.snapshot.nodeops.iter().any(|op| is_of(&op.meta, decision))
+                || round.snapshot.upgrades.iter().any(|upgrade| is_of(&upgrade.meta, decision)))
     };
     let others = round.plan.decisions.iter().filter(move |decision| {
         !matches!(decision.subject.kind.as_str(), "Node" | "Namespace" | "OSArtifact") && !decision.nodes.contains_key(name)
     });
     others.filter(move |decision| !made(decision)).map(move |decision| {
         let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
+        let channel = round.snapshot.channels.iter().find(|channel| channel.meta.uid == decision.subject.uid);
         let selector = resource.and_then(|resource| resource.spec.node_selector.as_ref());
+        let selector = selector.or_else(|| channel.and_then(|channel| channel.spec.node_selector.as_ref()));
         let mismatch = round.snapshot.nodes.get(name).and_then(|node| mismatch(selector?, &node.labels));
         let why = mismatch.map(|mismatch| format!("its nodeSelector does not match: {mismatch}"));
         (decision, why.unwrap_or_else(|| format!("{}: {}", decision.reason, decision.message)))

@@ -1,12 +1,14 @@
 //! What the apiserver does with each write of Rounds, as far as Rounds uses it: preconditions, ownership of fields,
 //! evictions, deterministic names.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::begin::Backing;
 use super::workload::Eviction;
 use super::world::{Happening, World};
+use crate::channel;
 use crate::labels::applied;
 use crate::names;
 use crate::nodeop::jobs;
@@ -22,6 +24,7 @@ impl World {
         let version = self.version();
         match write.of.kind.as_str() {
             upgrade::api::KIND => take_status(&mut self.seen.upgrades, write, version),
+            channel::api::KIND => take_status(&mut self.seen.channels, write, version),
             _ => take_status(&mut self.seen.nodeops, write, version),
         }
     }
@@ -47,7 +50,7 @@ impl World {
             "Job" if self.job_named(namespace, name).is_some() => return Verdict::Already,
             "Pod" if self.pod_named(namespace, name).is_some() => return Verdict::Already,
             "Job" | "Pod" => {}
-            jobs::KIND => return self.create_nodeop(object.clone()),
+            jobs::KIND | upgrade::api::KIND => return self.create_resource(kind, object.clone()),
             // Events are for people: only whether one is told again matters.
             _ if self.takes_name(kind, namespace, name) => return Verdict::Done,
             _ => return Verdict::Already,
@@ -83,45 +86,27 @@ impl World {
         Verdict::Done
     }
 
-    /// What an upgrade makes.
-    fn create_nodeop(&mut self, mut object: Value) -> Verdict {
+    /// What an upgrade makes, or a channel.
+    fn create_resource(&mut self, kind: &str, mut object: Value) -> Verdict {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_string();
-        if self.operation_named(&text("/metadata/namespace"), &text("/metadata/name")).is_some() {
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        let is_upgrade = kind == upgrade::api::KIND;
+        let taken = match is_upgrade {
+            true => self.seen.upgrades.iter().any(|one| one.meta.namespace == namespace && one.meta.name == name),
+            false => self.operation_named(&namespace, &name).is_some(),
+        };
+        if taken {
             return Verdict::Already;
         }
         object["metadata"]["uid"] = json!(self.uid("op"));
         object["metadata"]["resourceVersion"] = json!(self.version());
         object["metadata"]["creationTimestamp"] = json!(self.second());
         object["metadata"]["generation"] = json!(1);
-        match objects::nodeop(object) {
-            Ok(op) => self.seen.nodeops.push(op),
-            Err(error) => return Verdict::Failed(error),
-        }
-        Verdict::Done
-    }
-
-    /// An upgrade has its NodeOp follow.
-    fn patch_nodeop(&mut self, what: &Reference, patch: &Value) -> Verdict {
-        let version = self.version();
-        let Some(op) = self.seen.nodeops.iter_mut().find(|op| op.meta.uid == what.uid && op.meta.name == what.name) else {
-            return Verdict::Moved(format!("{what} is gone"));
+        let made = match is_upgrade {
+            true => objects::upgrade(object).map(|upgrade| self.seen.upgrades.push(upgrade)),
+            false => objects::nodeop(object).map(|op| self.seen.nodeops.push(op)),
         };
-        if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| version != op.meta.resource_version) {
-            return Verdict::Moved(format!("{what} has changed"));
-        }
-        let mut spec = json!(op.spec);
-        json_patch::merge(&mut spec, &patch["spec"]);
-        if patch["spec"].is_object() {
-            match serde_json::from_value(spec) {
-                Ok(spec) => op.spec = spec,
-                Err(error) => return Verdict::Failed(error.to_string()),
-            }
-            op.meta.generation += 1;
-        }
-        let annotations = patch["metadata"]["annotations"].as_object().into_iter().flatten();
-        op.meta.annotations.extend(annotations.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))));
-        op.meta.resource_version = version;
-        Verdict::Done
+        made.map_or_else(Verdict::Failed, |()| Verdict::Done)
     }
 
     fn owner_of(&self, kind: &str, uid: &str) -> Option<String> {
@@ -216,10 +201,12 @@ impl World {
 
     /// A merge patch, bound to the uid.
     fn patch(&mut self, what: &Reference, patch: &Value) -> Verdict {
-        if what.kind == jobs::KIND {
-            return self.patch_nodeop(what, patch);
-        }
         let version = self.version();
+        match what.kind.as_str() {
+            jobs::KIND => return patch_resource(&mut self.seen.nodeops, what, patch, version),
+            upgrade::api::KIND => return patch_resource(&mut self.seen.upgrades, what, patch, version),
+            _ => {}
+        }
         if what.kind == "Pod" {
             return self.patch_pod(what, patch);
         }
@@ -308,6 +295,34 @@ fn take_status<Spec, Status: DeserializeOwned + Clone + 'static>(
     let Some(status) = write.status.read() else { return Verdict::Failed("the status cannot be read".into()) };
     resource.status = status;
     resource.meta.resource_version = version;
+    Verdict::Done
+}
+
+/// An upgrade, or a channel, has what it has made follow.
+fn patch_resource<Spec: Serialize + DeserializeOwned, Status>(
+    resources: &mut [Resource<Spec, Status>],
+    what: &Reference,
+    patch: &Value,
+    version: String,
+) -> Verdict {
+    let Some(op) = resources.iter_mut().find(|op| op.meta.uid == what.uid && op.meta.name == what.name) else {
+        return Verdict::Moved(format!("{what} is gone"));
+    };
+    if patch["metadata"]["resourceVersion"].as_str().is_some_and(|version| version != op.meta.resource_version) {
+        return Verdict::Moved(format!("{what} has changed"));
+    }
+    let mut spec = json!(op.spec);
+    json_patch::merge(&mut spec, &patch["spec"]);
+    if patch["spec"].is_object() {
+        match serde_json::from_value(spec) {
+            Ok(spec) => op.spec = spec,
+            Err(error) => return Verdict::Failed(error.to_string()),
+        }
+        op.meta.generation += 1;
+    }
+    let annotations = patch["metadata"]["annotations"].as_object().into_iter().flatten();
+    op.meta.annotations.extend(annotations.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_string()))));
+    op.meta.resource_version = version;
     Verdict::Done
 }
 

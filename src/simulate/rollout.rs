@@ -8,6 +8,7 @@ use super::doing::{Running, doing};
 use super::trace::{NodeTrace, OperationTrace, Span, Trace};
 use super::world::World;
 use super::writes::What;
+use crate::channel;
 use crate::decide::decide;
 use crate::nodeop::jobs::KIND;
 use crate::nodeop::order;
@@ -256,12 +257,20 @@ impl Rollout {
     }
 }
 
-/// Whether a decision is about an operation of its own: an upgrade is told of by the NodeOp that it has made.
+/// Whether a decision is about the NodeOp that a channel has made for its k3OS nodes.
+fn is_of_channel(other: &Decision, channel: &Decision) -> bool {
+    other.subject.kind == KIND
+        && other.subject.namespace == channel.subject.namespace
+        && other.subject.name == channel::k3os::name(&channel.subject.name)
+}
+
+/// Whether a decision is about an operation of its own: upgrades and channels are told of by the NodeOps that come of them.
 fn is_told(all: &[Decision], decision: &Decision) -> bool {
     let is_its_nodeop = |other: &Decision| other.subject.kind == KIND && path(other) == path(decision);
     match decision.subject.kind.as_str() {
         "Node" => false,
         upgrade::api::KIND => !all.iter().any(is_its_nodeop),
+        channel::api::KIND => !all.iter().any(|other| is_its_nodeop(other) || is_of_channel(other, decision)),
         _ => true,
     }
 }

@@ -27,7 +27,10 @@ pub(crate) fn meta(raw: wire::Metadata) -> Meta {
         generation: raw.generation,
         created: raw.creation_timestamp,
         deleting: raw.deletion_timestamp.is_some(),
-        foreign_finalizer: raw.finalizers.iter().any(|finalizer| finalizer == names::FOREIGN_FINALIZER),
+        foreign_finalizer: raw
+            .finalizers
+            .iter()
+            .any(|finalizer| [names::FOREIGN_FINALIZER, names::K3OS_FINALIZER].contains(&finalizer.as_str())),
         moved: false,
         annotations: raw.annotations.into_iter().filter(|(key, _)| OURS.iter().any(|prefix| key.starts_with(prefix))).collect(),
     }

@@ -4,6 +4,7 @@
 //! - [`walk`], [`resource`] and [`artifact`]: every text, and what it is. - [`words`]: sentences. - [`dictionary`]: from names to hashes.
 
 mod artifact;
+mod channel;
 mod dictionary;
 mod resource;
 mod walk;
@@ -13,14 +14,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::artifact::decide::Artifact;
 use crate::artifact::spec_hash::spec_hash as artifact_hash;
+use crate::channel::status::hash as channel_hash;
+use crate::channel::{Channel, image, k3os, poll};
 use crate::names;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
 use crate::nodeop::spec_hash::spec_hash;
 use crate::nodeop::version::is_same;
+use crate::resolve::order;
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::{Resource, Snapshot};
 use crate::upgrade::bond;
-use crate::upgrade::child::{self, Child};
+use crate::upgrade::child::{self, Child, Upgrade};
 use dictionary::{Class, Dictionary};
 
 /// How many exporters an artifact may have.
@@ -35,12 +39,18 @@ const ATTEMPTS: i64 = 3;
 /// Returns what became of each text.
 pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     let mut dictionary = Dictionary::default();
+    // Which of two versions is the older one is nothing that hashes could tell.
+    let ordered = !file.snapshot.channels.is_empty();
+    let is_version = |text: &str| order::parse(text).is_some();
     walk::file(file, &mut |class, text| {
-        if !text.is_empty() && (class != Class::Word || words::is_telling(text)) {
+        let kept = ordered && is_version(text);
+        if !text.is_empty() && !kept && (class != Class::Word || words::is_telling(text)) {
             dictionary.add(class, text);
         }
     });
     let mut hashes = dictionary.deal();
+    let of_channels: Vec<(String, String)> = file.snapshot.channels.iter().filter_map(|channel| k3os_name(channel, &hashes)).collect();
+    hashes.extend(of_channels);
     let made = made_names(&file.snapshot, &hashes);
     hashes.extend(made);
     // Where a status speaks of the spec as it is, it must do so still.
@@ -50,12 +60,16 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
         file.snapshot.upgrades.iter().map(|one| one.status.spec_hash.as_ref() == Some(&child::hash(&one.spec))).collect();
     let is_built = |one: &Artifact| one.status.spec_hash.as_ref() == Some(&artifact_hash(&one.spec));
     let built: Vec<bool> = file.snapshot.artifacts.iter().map(is_built).collect();
+    let rendered: Vec<bool> =
+        file.snapshot.upgrades.iter().map(|upgrade| image_of(&file.snapshot, upgrade).as_ref() == Some(&upgrade.spec.image)).collect();
+    let settled: Vec<([bool; 2], bool)> = file.snapshot.channels.iter().map(is_asked).collect();
     let unchanged: Vec<bool> = file.snapshot.nodeops.iter().map(|op| is_as_made(&file.snapshot, op)).collect();
     walk::file(file, &mut |_, text| {
         if let Some(hash) = hashes.get(text) {
             text.clone_from(hash);
         }
     });
+    render_again(&mut file.snapshot, &rendered);
     for (resource, _) in file.snapshot.nodeops.iter_mut().zip(current).filter(|(_, current)| *current) {
         resource.status.spec_hash = Some(spec_hash(&resource.spec));
     }
@@ -65,6 +79,13 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     for (artifact, _) in file.snapshot.artifacts.iter_mut().zip(built).filter(|(_, built)| *built) {
         artifact.status.spec_hash = Some(artifact_hash(&artifact.spec));
     }
+    for (channel, (asked, current)) in file.snapshot.channels.iter_mut().zip(settled) {
+        let same = |asked: bool, half: &str| if asked { half.to_string() } else { "other".into() };
+        let halves = poll::asked(&channel.spec);
+        let (url, terms) = halves.split_once('.').unwrap_or((&halves, ""));
+        channel.status.asked = channel.status.asked.take().map(|_| format!("{}.{}", same(asked[0], url), same(asked[1], terms)));
+        channel.status.spec_hash = current.then(|| channel_hash(channel)).or(channel.status.spec_hash.take());
+    }
     let made_from: Vec<Option<String>> = file.snapshot.nodeops.iter().map(|op| made_from(&file.snapshot, op)).collect();
     for ((op, made_from), _) in file.snapshot.nodeops.iter_mut().zip(made_from).zip(unchanged).filter(|(_, unchanged)| *unchanged) {
         op.meta.annotations.extend(made_from.map(|made_from| (names::ANNOTATION_MADE_FROM.to_string(), made_from)));
@@ -72,8 +93,46 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     hashes
 }
 
-/// From what an upgrade would have made a NodeOp that is as this one is.
+/// What becomes of the name of a channel's NodeOp for k3OS nodes, where there is one of that name.
+fn k3os_name(channel: &Channel, hashes: &BTreeMap<String, String>) -> Option<(String, String)> {
+    let name = k3os::name(&channel.meta.name);
+    let hashed = hashes.get(&channel.meta.name).map(|hash| k3os::name(hash))?;
+    hashes.contains_key(&name).then_some((name, hashed))
+}
+
+/// The image that the channel of an upgrade makes of its version.
+fn image_of(snapshot: &Snapshot, upgrade: &Upgrade) -> Option<String> {
+    let owner = upgrade.meta.owner.as_ref()?;
+    let channel = snapshot.channels.iter().find(|channel| channel.meta.uid == owner.uid)?;
+    image::render(channel.spec.image.as_deref()?, upgrade.meta.annotations.get(names::ANNOTATION_CHANNEL_VERSION)?).ok()
+}
+
+/// The images that came of templates come of the hashed ones, and stand in what those upgrades have made.
+fn render_again(snapshot: &mut Snapshot, rendered: &[bool]) {
+    let images: Vec<Option<String>> = snapshot.upgrades.iter().map(|upgrade| image_of(snapshot, upgrade)).collect();
+    for ((upgrade, image), _) in snapshot.upgrades.iter_mut().zip(images).zip(rendered).filter(|(_, rendered)| **rendered) {
+        let Some(image) = image else { continue };
+        let old = std::mem::replace(&mut upgrade.spec.image, image.clone());
+        let uid = &upgrade.meta.uid;
+        let made = snapshot.nodeops.iter_mut().filter(|op| op.meta.owner.as_ref().is_some_and(|owner| owner.uid == *uid));
+        made.filter(|op| op.spec.image.as_ref() == Some(&old)).for_each(|op| op.spec.image = Some(image.clone()));
+    }
+}
+
+/// Whether a channel asks now where it asked last, and for the same; and whether what it says is what its status speaks of.
+fn is_asked(channel: &Channel) -> ([bool; 2], bool) {
+    let status = &channel.status;
+    let (last, now) = (status.asked.clone().unwrap_or_default(), poll::asked(&channel.spec));
+    let same = |part: usize| last.split('.').nth(part) == now.split('.').nth(part);
+    ([same(0), same(1)], status.spec_hash.as_ref() == Some(&channel_hash(channel)))
+}
+
+/// From what an upgrade, or a channel, would have made a NodeOp that is as this one is.
 fn made_from(snapshot: &Snapshot, op: &Child) -> Option<String> {
+    if let Some(channel) = op.meta.owner.as_ref().and_then(|owner| snapshot.channels.iter().find(|one| one.meta.uid == owner.uid)) {
+        let version = op.meta.annotations.get(names::ANNOTATION_CHANNEL_VERSION)?;
+        return Some(k3os::made_from(channel, version, &op.spec));
+    }
     Some(child::made_from(&bond::upgrade_of(snapshot, &op.meta)?.spec, &op.spec))
 }
 
@@ -86,7 +145,7 @@ fn is_as_made(snapshot: &Snapshot, op: &Child) -> bool {
 /// What becomes of names that Rounds itself makes: a decision makes them from the hashed ones, and looks for them.
 fn made_names(snapshot: &Snapshot, hashes: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut made = BTreeMap::new();
-    let hashed = |text: &str| hashes.get(text).cloned().unwrap_or_default();
+    let hashed = |text: &str| hashes.get(text).cloned().unwrap_or_else(|| text.to_string());
     for resource in &snapshot.nodeops {
         let op = &resource.meta;
         for Made { node, node_uid, run, attempt } in claims(snapshot, resource) {

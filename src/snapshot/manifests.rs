@@ -19,6 +19,7 @@ use super::objects;
 use super::views::Pod;
 use super::{Reference, Snapshot};
 use crate::artifact;
+use crate::channel;
 use crate::names;
 use crate::nodeop::api::NodeStep;
 use crate::upgrade;
@@ -116,6 +117,7 @@ impl<'a> Loading<'a> {
             "NodeOp" => snapshot.nodeops.push(objects::nodeop(object)?),
             upgrade::api::KIND => snapshot.upgrades.push(objects::upgrade(object)?),
             artifact::KIND => snapshot.artifacts.push(objects::artifact(object)?),
+            channel::api::KIND => snapshot.channels.push(objects::channel(object)?),
             "Node" => {
                 let bare = object.pointer("/status/conditions").is_none();
                 let node = objects::node(object)?;

@@ -10,6 +10,10 @@ use crate::artifact::{
     self,
     api::{ArtifactPhase, OSArtifactSpec, OSArtifactStatus},
 };
+use crate::channel::{
+    self, Channel,
+    api::{ChannelPhase, UpdateChannelStatus},
+};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, Phase};
 use crate::nodeop::verdict::said;
 use crate::upgrade::{
@@ -39,6 +43,14 @@ pub fn upgrade(object: Value) -> Result<Resource<NodeOpUpgradeSpec, NodeOpUpgrad
 /// What is wrong with it.
 pub fn artifact(object: Value) -> Result<Resource<OSArtifactSpec, OSArtifactStatus>, String> {
     resource(artifact::KIND, object).map_err(|unreadable| unreadable.error)
+}
+
+/// An UpdateChannel.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn channel(object: Value) -> Result<Channel, String> {
+    resource(channel::api::KIND, object).map_err(|unreadable| unreadable.error)
 }
 
 /// A Node.
@@ -102,7 +114,8 @@ where
     match kind {
         crate::nodeop::jobs::KIND => crate::nodeop::adopt::read_words::<Phase>(&mut status),
         upgrade::api::KIND => crate::nodeop::adopt::read_words::<UpgradePhase>(&mut status),
-        artifact::KIND => read_phase(&mut status),
+        artifact::KIND => read_phase::<ArtifactPhase>(&mut status),
+        channel::api::KIND => read_channel(&mut status),
         _ => {}
     }
     let spec = typed::<Spec>("spec", spec);
@@ -119,10 +132,19 @@ where
 }
 
 /// A word of another program for where a build stands is as good as none: it is looked at anew.
-fn read_phase(status: &mut Value) {
+fn read_phase<Phase: DeserializeOwned>(status: &mut Value) {
     let own = status.get("specHash").is_some_and(|hash| !hash.is_null());
-    if let Some(phase) = status.get_mut("phase").filter(|phase| !own && ArtifactPhase::deserialize(&**phase).is_err()) {
+    if let Some(phase) = status.get_mut("phase").filter(|phase| !own && Phase::deserialize(&**phase).is_err()) {
         *phase = Value::Null;
+    }
+}
+
+/// What the k3OS operator has left: who polls and whose slots are taken, in its words. Nothing of that runs any more.
+fn read_channel(status: &mut Value) {
+    read_phase::<ChannelPhase>(status);
+    let own = status.get("specHash").is_some_and(|hash| !hash.is_null());
+    if !own && Option::<UpdateChannelStatus>::deserialize(&*status).is_err() {
+        *status = Value::Null;
     }
 }
 

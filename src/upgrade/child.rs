@@ -124,13 +124,19 @@ pub fn edit(upgrade: &Upgrade, child: &Child) -> Option<Value> {
     let wanted = wanted(upgrade, child);
     let mut annotations = tokens(&upgrade.meta);
     annotations.insert(names::ANNOTATION_MADE_FROM.into(), json!(made_from(&upgrade.spec, &wanted)));
-    annotations.retain(|key, value| child.meta.annotations.get(key).map(String::as_str) != value.as_str());
-    let spec = difference(&json!(child.spec), &json!(wanted));
+    patch(&child.meta, annotations, &json!(child.spec), &json!(wanted))
+}
+
+/// The merge patch of something that we have made, from its present annotations and spec to those that it should have; None
+/// if there is no difference.
+pub fn patch(present: &Meta, mut annotations: Map<String, Value>, from: &Value, to: &Value) -> Option<Value> {
+    annotations.retain(|key, value| present.annotations.get(key).map(String::as_str) != value.as_str());
+    let spec = difference(from, to);
     if spec.is_none() && annotations.is_empty() {
         return None;
     }
     // Bound to what was seen: a round that is late must not undo what a later one has made of a later edit.
-    let mut patch = json!({"metadata": {"resourceVersion": child.meta.resource_version}});
+    let mut patch = json!({"metadata": {"resourceVersion": present.resource_version}});
     if let Some(spec) = spec {
         patch["spec"] = spec;
     }
@@ -141,7 +147,7 @@ pub fn edit(upgrade: &Upgrade, child: &Child) -> Option<Value> {
 }
 
 /// Nothing but these two is ever copied: they are how a person asks.
-fn tokens(meta: &Meta) -> Map<String, Value> {
+pub fn tokens(meta: &Meta) -> Map<String, Value> {
     TOKENS
         .iter()
         .filter_map(|key| Some(((*key).to_string(), json!(meta.annotations.get(*key).filter(|token| !token.is_empty())?))))

@@ -18,7 +18,18 @@ fn the_rooms_that_decide_do_no_io() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    let shell = ["main.rs", "cli", "cluster", "node", "round", "snapshot/manifests"];
+    let shell = [
+        "main.rs",
+        "cli",
+        "cluster",
+        "node",
+        "round",
+        "snapshot/manifests",
+        // What a choice among versions rests on stays pure: resolve/choice.rs and its like.
+        "resolve.rs",
+        "resolve/http.rs",
+        "resolve/guard.rs",
+    ];
     let mut checked = 0;
     for file in files {
         let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();

@@ -115,6 +115,12 @@ pub fn write_statuses(snapshot: &mut Snapshot, plan: &Plan) {
             bump(&mut upgrade.meta.resource_version);
             continue;
         }
+        if let Some(channel) = snapshot.channels.iter_mut().find(|channel| channel.meta.uid == write.of.uid) {
+            assert_eq!(channel.meta.resource_version, write.resource_version);
+            channel.status = write.status.read().unwrap();
+            bump(&mut channel.meta.resource_version);
+            continue;
+        }
         if let Some(artifact) = snapshot.artifacts.iter_mut().find(|artifact| artifact.meta.uid == write.of.uid) {
             assert_eq!(artifact.meta.resource_version, write.resource_version);
             artifact.status = write.status.read().unwrap();

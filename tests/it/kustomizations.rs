@@ -122,3 +122,19 @@ fn the_servers_for_artifacts_are_accepted_in_any_namespace_and_open_to_pods_of_a
     assert_eq!(find(&registry, "NetworkPolicy", "registry-noauth")["spec"]["ingress"][0]["from"], artifact_pods);
     corner.kubectl(&["delete", "namespace", "kustomize-strict", "--wait=false"]);
 }
+
+#[test]
+fn the_channel_that_the_k3os_operators_agent_made_is_accepted() {
+    let corner = Corner::new("agent");
+    let folder = format!("{}/kustomize/k3os", env!("CARGO_MANIFEST_DIR"));
+    let objects = rounds::yaml::documents(&corner.kubectl(&["kustomize", &folder])).expect("kustomize prints YAML");
+    find(&objects, "Namespace", "k3os-system");
+    let mut channel = find(&objects, "UpdateChannel", "github-releases").clone();
+    assert_eq!((&channel["spec"]["concurrency"], &channel["spec"]["url"]), (&json!(1), &json!("github-releases://rancher/k3os")));
+    assert_eq!(channel["metadata"]["namespace"], "k3os-system");
+    channel["metadata"]["namespace"] = json!(corner.name);
+    corner.create(&channel);
+    let mut example = rounds::yaml::documents(include_str!("../../examples/updatechannel-k3os.yaml")).unwrap().remove(0);
+    example["metadata"]["namespace"] = json!(corner.name);
+    corner.apply(&example);
+}

@@ -45,6 +45,14 @@ fn build(corner: &Corner) {
     corner.create(&json!({"apiVersion": "build.kairos.io/v1alpha2", "kind": "OSArtifact", "metadata": metadata, "spec": spec}));
 }
 
+/// A channel whose URL is nobody that may be asked.
+fn follow(corner: &Corner, more: Value) {
+    let mut spec = json!({"url": "http://127.0.0.1:9/stable", "image": "kairos:{{ version }}", "nodeSelector": {"matchLabels": {"corner": corner.name}}});
+    crate::harness::merge(&mut spec, more);
+    let metadata = json!({"name": "stable", "namespace": corner.name});
+    corner.create(&json!({"apiVersion": "k3os.io/v1", "kind": "UpdateChannel", "metadata": metadata, "spec": spec}));
+}
+
 /// What must be going on for a permission to be needed.
 fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
     let op = |name: &str, spec: Value| corner.create(&corner.nodeop(name, spec));
@@ -65,6 +73,16 @@ fn need(corner: &Corner, node: &str, resource: &str, verb: &str) {
             locked();
             corner.kubectl(&["-n", &corner.name, "delete", "nodeops.operator.kairos.io", "op"]);
         }
+        // A channel makes an upgrade, and changes it.
+        ("nodeopupgrades", "create") => follow(corner, json!({"version": "v1.0.0", "rollout": {"suspend": true}})),
+        ("nodeopupgrades", "patch") => {
+            follow(corner, json!({"version": "v1.0.0", "rollout": {"suspend": true}}));
+            corner.settle();
+            let faster = json!({"spec": {"concurrency": 2}}).to_string();
+            corner.kubectl(&["-n", &corner.name, "patch", "updatechannels.k3os.io", "stable", "--type=merge", "-p", &faster]);
+        }
+        // A channel is looked at again once its slot for polling is taken.
+        ("updatechannels" | "updatechannels/status", _) => follow(corner, json!({})),
         // An upgrade makes an operation, and changes it.
         ("nodeops", "create") | ("nodeopupgrades" | "nodeopupgrades/status", _) => corner.create(&corner.upgrade("up", json!({}))),
         ("nodeops", "patch") => {

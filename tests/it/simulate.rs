@@ -62,6 +62,26 @@ fn every_example_can_be_simulated() {
 }
 
 #[test]
+fn a_channel_brings_the_version_that_it_knows_and_asks_nobody() {
+    let channel = |version: &str| {
+        format!(
+            "apiVersion: k3os.io/v1\nkind: UpdateChannel\nmetadata: {{name: stable}}\nspec:\n  url: github-releases://kairos-io/kairos\n  \
+             version: {version}\n  image: 'kairos:{{{{ version }}}}'\n  concurrency: 2\n"
+        )
+    };
+    let path = std::env::temp_dir().join(format!("rounds-channel-{}.yaml", std::process::id()));
+    std::fs::write(&path, channel("v3.6.0")).unwrap();
+    let output = simulate(&[path.to_str().unwrap(), "--nodes", "6"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), error(&output));
+    assert!(out(&output).contains("6 nodes done") && out(&output).contains("at most 2 away at once"), "{}", out(&output));
+    std::fs::write(&path, channel("latest")).unwrap();
+    let output = simulate(&[path.to_str().unwrap(), "--nodes", "6"]);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", out(&output));
+    assert!(error(&output).contains("UpdateChannel default/stable wants the newest version") && error(&output).contains("spec.version"));
+}
+
+#[test]
 fn a_node_that_dies_is_told_and_the_others_go_on() {
     let path = example("nodeop-hello");
     let output = simulate(&[&path, "--nodes", "5", "--kill", "worker-03@30s"]);

@@ -11,6 +11,7 @@ mod site;
 mod world;
 
 mod artifacts;
+mod channels;
 mod guards;
 mod installed;
 mod labels;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{ObserveError, list};
 use crate::artifact;
+use crate::channel;
 use crate::cluster::kinds::Kind;
 use crate::cluster::list::Query;
 use crate::cluster::{Cluster, kinds};
@@ -66,9 +67,12 @@ pub(super) async fn definition(cluster: &Cluster, snapshot: &mut Snapshot) {
     let doubtful = ops.chain(upgrades).any(|(hash, observed)| is_doubtful(hash.as_deref(), observed));
     let artifacts = snapshot.artifacts.iter().map(|artifact| (&artifact.status.spec_hash, artifact.status.observed_generation));
     let doubtful_artifacts = artifacts.into_iter().any(|(hash, observed)| is_doubtful(hash.as_deref(), observed));
-    let groups: [(bool, &[(Kind, &str)]); 2] = [
+    let channels = snapshot.channels.iter().map(|channel| (&channel.status.spec_hash, channel.status.observed_generation));
+    let doubtful_channels = channels.into_iter().any(|(hash, observed)| is_doubtful(hash.as_deref(), observed));
+    let groups: [(bool, &[(Kind, &str)]); 3] = [
         (doubtful, &[(kinds::NODEOP, DEFINITION), (kinds::UPGRADE, upgrade::api::DEFINITION)]),
         (doubtful_artifacts, &[(kinds::ARTIFACT, artifact::api::DEFINITION)]),
+        (doubtful_channels, &[(kinds::CHANNEL, channel::api::DEFINITION)]),
     ];
     for (_, definitions) in groups.into_iter().filter(|(doubtful, _)| *doubtful) {
         snapshot.older.extend(older(cluster, definitions).await);

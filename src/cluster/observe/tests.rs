@@ -180,14 +180,17 @@ async fn resources_are_looked_at_before_and_after_everything_else() {
     let nodeops = "GET /apis/operator.kairos.io/v1alpha1/nodeops";
     let at = |line: &str| lines.iter().position(|seen| seen == line).unwrap();
     assert_eq!(lines[0], nodeops);
-    assert_eq!(lines.iter().rposition(|seen| seen == nodeops), Some(7));
+    assert_eq!(lines.iter().rposition(|seen| seen == nodeops), Some(8));
     // What an upgrade has made is seen before the upgrade is, so that none is taken for one of an upgrade that is gone.
     let upgrades = "GET /apis/operator.kairos.io/v1alpha1/nodeopupgrades";
-    assert_eq!((lines[1].as_str(), lines.iter().rposition(|seen| seen == upgrades)), (upgrades, Some(8)));
+    assert_eq!((lines[1].as_str(), lines.iter().rposition(|seen| seen == upgrades)), (upgrades, Some(9)));
     let artifacts = "GET /apis/build.kairos.io/v1alpha2/osartifacts";
-    assert_eq!((lines[2].as_str(), lines.iter().rposition(|seen| seen == artifacts)), (artifacts, Some(9)));
+    assert_eq!((lines[2].as_str(), lines.iter().rposition(|seen| seen == artifacts)), (artifacts, Some(11)));
+    // And what a channel has made, before the channel.
+    let channels = "GET /apis/k3os.io/v1/updatechannels";
+    assert_eq!((lines[3].as_str(), lines.iter().rposition(|seen| seen == channels)), (channels, Some(10)));
     for line in ["GET /api/v1/nodes", "GET /apis/batch/v1/jobs", "GET /api/v1/pods", "GET /apis/coordination.k8s.io/v1/leases"] {
-        assert!((3..7).contains(&at(line)), "{lines:?}");
+        assert!((4..8).contains(&at(line)), "{lines:?}");
     }
     let seen = log.all();
     assert!(seen[0].types.1.contains("as=PartialObjectMetadataList"));

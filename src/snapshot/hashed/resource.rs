@@ -130,7 +130,7 @@ pub fn upgrade(resource: &mut Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, 
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));
 }
 
-fn rollout(rollout: &mut Rollout, visit: &mut Visit<'_>) {
+pub(super) fn rollout(rollout: &mut Rollout, visit: &mut Visit<'_>) {
     let Rollout {
         suspend: _,
         run_policy: _,

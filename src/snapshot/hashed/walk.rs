@@ -19,11 +19,12 @@ use crate::snapshot::{Reference, Snapshot, Unreadable};
 pub type Visit<'v> = dyn FnMut(Class, &mut String) + 'v;
 
 /// Values of labels that everybody knows: they are asked for by selectors that people paste into bug reports.
-const KNOWN_VALUES: [&str; 14] = [
+const KNOWN_VALUES: [&str; 15] = [
     "true", "false", "linux", "windows", "amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x", "active", "passive", "recovery", "livecd",
+    "live",
 ];
-/// Labels under these domains, and below them, are Kubernetes' or Kairos' own.
-const KNOWN_DOMAINS: [&str; 2] = ["kubernetes.io", "kairos.io"];
+/// Labels under these domains, and below them, are Kubernetes', Kairos' or k3OS' own.
+const KNOWN_DOMAINS: [&str; 3] = ["kubernetes.io", "kairos.io", "k3os.io"];
 /// Containers that are not people's.
 const KNOWN_CONTAINERS: [&str; 21] = [
     names::CONTAINER_PROBE,
@@ -62,6 +63,8 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
         budgets,
         nodeops,
         upgrades,
+        channels,
+        answers,
         artifacts,
         claims,
         unreadable,
@@ -84,6 +87,7 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
     budgets.iter_mut().for_each(|one| budget(one, visit));
     nodeops.iter_mut().for_each(|one| super::resource::nodeop(one, visit));
     upgrades.iter_mut().for_each(|one| super::resource::upgrade(one, visit));
+    channels.iter_mut().for_each(|one| super::channel::channel(one, visit));
     artifacts.iter_mut().for_each(|one| super::artifact::artifact(one, visit));
     for Claim { namespace, name, owner: by, deleting: _ } in claims {
         visit(Namespace, namespace);
@@ -95,8 +99,9 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
         text(error, visit);
     }
     *absent = std::mem::take(absent).into_iter().map(|mut what| (reference(&mut what, visit), what).1).collect();
-    // It does not outlive its round.
+    // They do not outlive their round.
     refused.clear();
+    answers.clear();
     if let Some(Lease { namespace, holder }) = lease {
         visit(Namespace, namespace);
         visit(Class::Owner, holder);
@@ -318,7 +323,7 @@ pub(super) fn owner(owner: &mut Owner, visit: &mut Visit<'_>) {
 fn named(kind: &mut String, name: &mut String, visit: &mut Visit<'_>) {
     let class = match kind.as_str() {
         "Node" => Class::Node,
-        "NodeOp" | "NodeOpUpgrade" | "OSArtifact" => Operation,
+        "NodeOp" | "NodeOpUpgrade" | "OSArtifact" | "UpdateChannel" => Operation,
         "Job" => JobName,
         "Pod" => Class::Pod,
         _ => Class::Owner,

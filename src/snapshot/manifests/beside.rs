@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::artifact;
+use crate::channel;
 use crate::nodeop::jobs::KIND;
 use crate::snapshot::file::SnapshotFile;
 use crate::snapshot::views::{Job, Node, Pod};
@@ -110,6 +111,12 @@ impl Ground {
                 None => snapshot.artifacts.push(said),
             }
         }
+        for said in manifests.channels {
+            match snapshot.channels.iter_mut().find(|seen| seen.meta.path() == said.meta.path()) {
+                Some(seen) => edit(seen, said),
+                None => snapshot.channels.push(said),
+            }
+        }
         for said in manifests.nodeops {
             match place.get(&said.meta.path()).and_then(|index| snapshot.nodeops.get_mut(*index)) {
                 Some(seen) => edit(seen, said),
@@ -150,8 +157,9 @@ fn known(snapshot: &Snapshot, pods: &[Pod]) -> BTreeMap<Reference, Identity> {
     let nodeops = snapshot.nodeops.iter().map(|one| resource(KIND, &one.meta));
     let upgrades = snapshot.upgrades.iter().map(|one| resource(upgrade::api::KIND, &one.meta));
     let artifacts = snapshot.artifacts.iter().map(|one| resource(artifact::KIND, &one.meta));
+    let channels = snapshot.channels.iter().map(|one| resource(channel::api::KIND, &one.meta));
     let others = snapshot.nodes.values().map(node).chain(snapshot.jobs.iter().map(job)).chain(pods.iter().map(pod));
-    others.chain(nodeops).chain(upgrades).chain(artifacts).chain(unreadable).collect()
+    others.chain(nodeops).chain(upgrades).chain(artifacts).chain(channels).chain(unreadable).collect()
 }
 
 #[cfg(test)]

@@ -16,10 +16,11 @@ use crate::yaml;
 use crate::yaml::place::{self, Place, Places, Segment};
 
 /// The kinds that decisions read, with the API version in which they are read.
-const READ: [(&str, &str); 7] = [
+const READ: [(&str, &str); 8] = [
     ("NodeOp", "operator.kairos.io/v1alpha1"),
     ("NodeOpUpgrade", "operator.kairos.io/v1alpha1"),
     ("OSArtifact", "build.kairos.io/v1alpha2"),
+    ("UpdateChannel", "k3os.io/v1"),
     ("Node", "v1"),
     ("Pod", "v1"),
     ("Job", "batch/v1"),
@@ -198,7 +199,7 @@ impl Document<'_> {
         if !self.is_read() {
             let group = self.value["apiVersion"].as_str().unwrap_or_default();
             return match known {
-                Some((_, version)) if ["operator.kairos.io", "build.kairos.io"].iter().any(|ours| group.starts_with(ours)) => {
+                Some((_, version)) if ["operator.kairos.io", "build.kairos.io", "k3os.io"].iter().any(|ours| group.starts_with(ours)) => {
                     missing(&["apiVersion"], format!("must be {version}, not {group}"))
                 }
                 // Of ours, but not read yet: a mistake in it is a mistake all the same.
@@ -212,7 +213,11 @@ impl Document<'_> {
         if let Some(key) = ["name", "namespace"].into_iter().find(bad) {
             return missing(&["metadata", key], "must be a name of up to 253 lower-case letters, digits, '-' and '.'".into());
         }
-        if matches!(self.kind(), "NodeOp" | "NodeOpUpgrade" | "OSArtifact") { schema::check(&self.value) } else { Vec::new() }
+        if matches!(self.kind(), "NodeOp" | "NodeOpUpgrade" | "OSArtifact" | "UpdateChannel") {
+            schema::check(&self.value)
+        } else {
+            Vec::new()
+        }
     }
 
     /// The object, with what the server would have filled in: a namespace, a uid, an age.

@@ -23,6 +23,8 @@ pub struct Expect {
     upgrades: BTreeMap<String, Subject>,
     /// Of OSArtifacts, by name.
     artifacts: BTreeMap<String, Subject>,
+    /// Of UpdateChannels, by name.
+    channels: BTreeMap<String, Subject>,
     /// Reasons of the sweep, by node.
     sweep: Option<BTreeMap<String, String>>,
     /// Reasons of the labelling, by node; none if nothing is decided about labels.
@@ -78,6 +80,9 @@ impl Expect {
         }
         for (name, subject) in &self.artifacts {
             subject.check(world, plan, "OSArtifact", name, &mut differences);
+        }
+        for (name, subject) in &self.channels {
+            subject.check(world, plan, "UpdateChannel", name, &mut differences);
         }
         if let Some(expected) = &self.sweep {
             let swept = plan.decisions.iter().filter(|decision| decision.subject.kind == "Node");
@@ -177,7 +182,9 @@ fn status_of(world: &World, decision: &Decision) -> Value {
     let (ops, upgrades) = (&world.snapshot.nodeops, &world.snapshot.upgrades);
     let op = ops.iter().find(|op| op.meta.uid == decision.subject.uid).map(|op| json!(op.status));
     let artifact = world.snapshot.artifacts.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status));
+    let channel = world.snapshot.channels.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status));
     op.or(artifact)
+        .or(channel)
         .or_else(|| upgrades.iter().find(|one| one.meta.uid == decision.subject.uid).map(|one| json!(one.status)))
         .unwrap_or_else(|| json!({}))
 }

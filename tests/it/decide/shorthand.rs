@@ -18,7 +18,19 @@ use super::nodes::{node, workload};
 
 /// Times in cases are seconds from here.
 const START: &str = "2026-11-21T12:00:00Z";
-const TIMES: &[&str] = &["created", "deleted", "lastUpdated", "stepSince", "reasonSince", "startedAt", "completedAt"];
+const TIMES: &[&str] = &[
+    "created",
+    "deleted",
+    "lastUpdated",
+    "stepSince",
+    "reasonSince",
+    "startedAt",
+    "completedAt",
+    "lastPolled",
+    "nextPoll",
+    "pollingSince",
+    "latestVersionTime",
+];
 
 /// A world in the words of a case.
 #[derive(Deserialize, Default)]
@@ -37,6 +49,10 @@ pub struct Words {
     upgrades: Map<String, Value>,
     /// `spec`, `status`, and metadata of OSArtifacts, by name.
     artifacts: Map<String, Value>,
+    /// `spec`, `status`, and metadata of UpdateChannels, by name.
+    channels: Map<String, Value>,
+    /// What their URLs have answered in this very round, by name.
+    answers: BTreeMap<String, String>,
     /// The claims that are seen when a build begins: views of them.
     claims: Vec<Value>,
     jobs: Vec<Value>,
@@ -170,6 +186,15 @@ impl Words {
             world.name_jobs(name);
             let resource = world.nodeop(name, fields).map_err(|error| format!("NodeOp {name}: {error}"))?;
             world.snapshot.nodeops.push(resource);
+        }
+        for (name, fields) in &self.channels {
+            world.name_jobs(name);
+            world.name_jobs(&format!("{name}-k3os"));
+            let resource = super::channels::channel(name, fields).map_err(|error| format!("UpdateChannel {name}: {error}"))?;
+            world.snapshot.channels.push(resource);
+        }
+        for (name, words) in &self.answers {
+            world.answer(name, &words.split(' ').collect::<Vec<_>>())?;
         }
         for (name, fields) in &self.artifacts {
             world.name_builds(name);
@@ -374,7 +399,9 @@ impl World {
     /// Operation, node, run and attempt of a Job by the name that the case gives it.
     pub fn parse(&self, name: &str) -> Result<(String, String, i64, i64), String> {
         let (path, run) = name.split_once('#').ok_or_else(|| format!("{name} is no Job of the case"))?;
-        let (op, node) = path.split_once('-').ok_or_else(|| format!("{name} is no Job of the case"))?;
+        // What a channel makes for k3OS nodes has a hyphen in its name.
+        let of_channel = path.find("-k3os-").map(|at| (&path[..at + 5], &path[at + 6..]));
+        let (op, node) = of_channel.or_else(|| path.split_once('-')).ok_or_else(|| format!("{name} is no Job of the case"))?;
         let (run, attempt) = run.split_once('+').unwrap_or((run, "0"));
         Ok((op.into(), node.into(), run.parse().map_err(|_| name.to_string())?, attempt.parse().map_err(|_| name.to_string())?))
     }

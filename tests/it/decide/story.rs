@@ -7,7 +7,9 @@ use rounds::labels::applied;
 use rounds::names;
 use rounds::plan::{Action, Plan, TakeOver};
 use rounds::snapshot::views::{ContainerState, Exit, Holder, Job, Node, Pod, Trouble};
-use rounds::snapshot::{Reference, Snapshot, doubts, objects};
+use rounds::snapshot::{Reference, Resource, Snapshot, doubts, objects};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::shorthand::{World, time};
@@ -16,6 +18,7 @@ use crate::fleet;
 /// Carries out a plan, as an apiserver that refuses nothing would.
 pub fn apply(world: &mut World, plan: &Plan) {
     fleet::write_statuses(&mut world.snapshot, plan);
+    world.snapshot.answers.clear();
     for action in plan.decisions.iter().flat_map(|decision| &decision.steps).flat_map(|step| &step.actions) {
         carry_out(world, action);
     }
@@ -33,7 +36,8 @@ pub fn carry_out(world: &mut World, action: &Action) {
             fleet::bump(&mut node.resource_version);
         }
         Action::TakeOver(take) => take_over(&mut world.snapshot, take),
-        Action::Patch { what, patch } if what.kind == "NodeOp" => patch_nodeop(world, what, patch),
+        Action::Patch { what, patch } if what.kind == "NodeOp" => patch_resource(&mut world.snapshot.nodeops, what, patch),
+        Action::Patch { what, patch } if what.kind == "NodeOpUpgrade" => patch_resource(&mut world.snapshot.upgrades, what, patch),
         Action::Patch { what, patch } if what.kind == "Pod" => {
             let Some(pod) = world.snapshot.pods.iter_mut().find(|pod| pod.uid == what.uid) else { return };
             pod.approved = Some(patch["metadata"]["annotations"]["kairos.io/reboot-approved"].as_str().unwrap().into());
@@ -96,14 +100,24 @@ fn create(world: &mut World, object: &Value) {
         json_patch::merge(&mut object["metadata"], &metadata);
         world.snapshot.nodeops.push(rounds::snapshot::objects::nodeop(object).unwrap());
     }
+    if kind == "NodeOpUpgrade" && !world.snapshot.upgrades.iter().any(|one| one.meta.name == name) {
+        let mut object = object.clone();
+        let metadata =
+            json!({"uid": format!("{name}-upgrade"), "resourceVersion": "1", "generation": 1, "creationTimestamp": world.snapshot.now});
+        json_patch::merge(&mut object["metadata"], &metadata);
+        world.snapshot.upgrades.push(rounds::snapshot::objects::upgrade(object).unwrap());
+    }
     if kind == "Pod" && !world.snapshot.pods.iter().any(|pod| pod.name == name) {
         let pod = world.pod(&json!(format!("{words} running"))).unwrap();
         world.snapshot.pods.push(pod);
     }
 }
 
-fn patch_nodeop(world: &mut World, what: &Reference, patch: &Value) {
-    let Some(op) = world.snapshot.nodeops.iter_mut().find(|op| op.meta.uid == what.uid) else { return };
+fn patch_resource<Spec, Status>(resources: &mut [Resource<Spec, Status>], what: &Reference, patch: &Value)
+where
+    Spec: Serialize + DeserializeOwned + Clone + PartialEq,
+{
+    let Some(op) = resources.iter_mut().find(|op| op.meta.uid == what.uid) else { return };
     assert_eq!(patch["metadata"]["resourceVersion"], op.meta.resource_version, "a stale patch is refused");
     let before = op.spec.clone();
     let mut spec = serde_json::to_value(&op.spec).unwrap();
@@ -247,6 +261,26 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             node.kairos_version = Some(kairos.into());
             node.labels.insert(names::LABEL_SOFTWARE_VERSION.into(), software.into());
             node.labels.insert(names::LABEL_BOOT_STATE.into(), (*state).into());
+        }
+        ["channel", name, words @ ..] => world.answer(name, words)?,
+        ["edit", "channel", name, ..] => {
+            let patch: Value = rounds::yaml::from_str(&rest(3)).map_err(|error| error.to_string())?;
+            let channel = world.snapshot.channels.iter_mut().find(|one| one.meta.name == *name).ok_or("no such channel")?;
+            let mut spec = serde_json::to_value(&channel.spec).unwrap();
+            json_patch::merge(&mut spec, &patch);
+            channel.spec = serde_json::from_value(spec).map_err(|error| error.to_string())?;
+            channel.meta.generation += 1;
+        }
+        ["annotate", "channel", name, pair] => {
+            let channel = world.snapshot.channels.iter_mut().find(|one| one.meta.name == *name).ok_or("no such channel")?;
+            let (key, value) = pair.split_once('=').ok_or("annotate channel stable key=value")?;
+            channel.meta.annotations.insert(format!("operator.kairos.io/{key}"), value.into());
+        }
+        ["no", "channel", name] => world.snapshot.channels.retain(|one| one.meta.name != *name),
+        ["no", "node", name] => drop(world.snapshot.nodes.remove(*name)),
+        ["label", node, pair] => {
+            let (key, value) = pair.split_once('=').ok_or("label n1 key=value")?;
+            world.node_mut(node)?.labels.insert(key.into(), value.into());
         }
         ["upgrade", name, "is", state] => {
             let at = world.snapshot.upgrades.iter().position(|one| one.meta.name == *name).ok_or("no such upgrade")?;
