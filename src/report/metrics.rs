@@ -10,9 +10,9 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge};
 use prometheus_client::registry::Registry;
 
-use super::artifact;
 use super::paint::Tone;
 use super::status::{has_failed, operations, upgrades};
+use super::{artifact, channel};
 use crate::nodeop::api::{NodeOpStatus, NodeStatus};
 use crate::plan::Decision;
 use crate::reason::Reason;
@@ -27,10 +27,11 @@ const PREFIX: &str = "rounds";
 const LAST_ROUND: &str = "last_round_timestamp_seconds";
 
 /// Phases by kind. Each has a series, 1 or 0, so that a phase that is over is told to be over.
-const PHASES: [(&str, &[&str]); 3] = [
+const PHASES: [(&str, &[&str]); 4] = [
     ("NodeOp", &["Pending", "Running", "Completed", "Failed"]),
     ("NodeOpUpgrade", &["Initializing", "Pending", "Running", "Completed", "Failed"]),
     ("OSArtifact", &["Pending", "Building", "Exporting", "Ready", "Error"]),
+    ("UpdateChannel", &["Pending", "Polling", "Updating", "Current", "Failed"]),
 ];
 
 /// What is told.
@@ -143,6 +144,7 @@ fn gauges(round: &Round) -> Vec<Gauge> {
     }
     upgrades(round).for_each(|(decision, status)| phases.extend(phase(decision, status.phase)));
     artifact::decisions(round).for_each(|(decision, status)| phases.extend(phase(decision, status.phase)));
+    channel::decisions(round).for_each(|(decision, status)| phases.extend(phase(decision, status.phase)));
     let failed = round.plan.decisions.iter().filter(|decision| decision.failed);
     let failed = failed.map(|decision| (resource(decision, &[("reason", decision.reason.code())]), 1.0)).collect();
     let warnings = number(round.warnings().len() + round.denied.len());
