@@ -92,7 +92,7 @@ pub struct UpdateChannelSpec {
     /// Template of the image that Kairos nodes are upgraded to, for example quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}. It knows version, version_without_v, major, minor and patch. Unset: Kairos nodes are left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
-    #[x_kube(validation = Rule::new(r"self.matches('^([^\\s{}]|\\{\\{[^{}]+\\}\\})*$')")
+    #[x_kube(validation = Rule::new(r"self.matches('^([^\\s{}]|\\{\\{ *[a-z_]+ *\\}\\})*$')")
         .message("image must be an image reference without blanks, with {{ version }} where the version belongs, for example quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}"))]
     pub image: Option<String>,
     /// Secrets of the same namespace with which Kairos nodes pull `image`.

@@ -9,6 +9,8 @@ use crate::text::one_line;
 
 /// What a template knows.
 const KNOWS: &str = "version, version_without_v, major, minor and patch";
+/// The same, by name.
+const VARIABLES: [&str; 5] = ["version", "version_without_v", "major", "minor", "patch"];
 
 /// The image of a version.
 ///
@@ -18,9 +20,13 @@ pub fn render(template: &str, version: &str) -> Result<String, String> {
     let wrong = |what: String| {
         Err(format!("spec.image is {template:?}: {}; it may have {{{{ version }}}} in it, and knows {KNOWS}", one_line(&what)))
     };
-    // Loops and the like are of no use in a name, and could make one without end.
+    // Whole expressions are of no use in a name, and could make one that fills the memory: {{ 'a' * 99999999 }}.
     if template.contains("{%") || template.contains("{#") {
         return wrong("statements and comments are not possible".into());
+    }
+    let pieces = template.split("{{").skip(1).map(|piece| piece.split("}}").next().unwrap_or_default().trim());
+    if let Some(unknown) = pieces.into_iter().find(|piece| !VARIABLES.contains(piece)) {
+        return wrong(format!("{{{{ {unknown} }}}} is no variable"));
     }
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -72,9 +78,11 @@ mod tests {
     #[test]
     fn mistakes_are_named_with_field_value_and_remedy() {
         for (template, version, said) in [
-            ("r:{{ versoin }}", "v1.0.0", "undefined value"),
-            ("r:{{ version }", "v1.0.0", "syntax error"),
-            ("r:{{ version|upper }}", "v1.0.0", "unknown filter"),
+            ("r:{{ versoin }}", "v1.0.0", "{{ versoin }} is no variable"),
+            ("r:{{ version }", "v1.0.0", "is no variable"),
+            ("r:{{ version|upper }}", "v1.0.0", "{{ version|upper }} is no variable"),
+            ("r:{{ 'a' * 99999999 }}", "v1.0.0", "is no variable"),
+            ("r:{{ version }}{{ [1] * 99999999 }}", "v1.0.0", "is no variable"),
             ("r:{{ minor }}", "edge", "undefined value"),
             ("r:{{ version }}", "v1.0.0+k3s1", "\"r:v1.0.0+k3s1\", which is no image reference"),
             ("", "v1.0.0", "\"\", which is no image reference"),

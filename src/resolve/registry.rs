@@ -18,6 +18,8 @@ use super::{Answer, Published, Question, Validators};
 /// Pages that are looked at: registries may send fewer tags at once than are asked for, and tags are not sorted by age,
 /// so that the newest may be on any page. The bounds of size and time hold as well.
 const PAGES: usize = 50;
+/// A tag may be as short as one letter: what fits into the bodies would not fit into the memory.
+const MOST: usize = 20_000;
 /// What helps where a registry refuses.
 const CREDENTIALS: &str = "the runner's credentials for this registry";
 
@@ -117,7 +119,11 @@ fn tags(reply: &Reply, http: &Http<'_>, published: &mut Vec<Published>) -> Resul
             ),
         )
     })?;
-    published.extend(tags.tags.unwrap_or_default().into_iter().map(|version| {
+    let tags = tags.tags.unwrap_or_default();
+    if published.len() + tags.len() > MOST {
+        return Err(Failure::new(Reason::TooLarge, format!("{} answers with more than {MOST} tags", reply.place())));
+    }
+    published.extend(tags.into_iter().map(|version| {
         let prerelease = parse(&version).is_some_and(|version| is_unfinished(&version));
         Published { version, published: None, prerelease }
     }));
