@@ -87,7 +87,7 @@ up() {
         echo "$kcm,system:kube-controller-manager,kcm"
         echo "$scheduler,system:kube-scheduler,scheduler"
         echo "$kwok,kwok,kwok,\"system:masters\""
-        for i in {00..99}; do echo "token-rounds-$i,rounds-$i,rounds-$i,\"rounds-runners\""; done
+        for i in {000..299}; do echo "token-rounds-$i,rounds-$i,rounds-$i,\"rounds-runners\""; done
         for i in {00..07}; do echo "token-person-$i,person-$i,person-$i,\"people\""; done
         [[ -z ${ROUNDS_TOKENS:-} ]] || cat "$ROUNDS_TOKENS"
     } >tokens.csv

@@ -21,7 +21,7 @@ static FREE: Mutex<Vec<&str>> = Mutex::new(Vec::new());
 static GIVEN_BACK: Condvar = Condvar::new();
 /// Who waits first is served first, however many nodes he needs.
 static TURN: Mutex<bool> = Mutex::new(false);
-/// Users that the control plane knows, `rounds-00` to `rounds-99`.
+/// Users that the control plane knows, `rounds-000` to `rounds-299`.
 static NEXT_USER: AtomicUsize = AtomicUsize::new(0);
 
 /// Some nodes, which bear the label `scenario=<name>`, and a namespace of that name.
@@ -53,7 +53,7 @@ impl Scenario {
     fn on(name: &str, count: usize) -> Self {
         let nodes = take(count);
         let world = World::shared();
-        let user = format!("rounds-{:02}", NEXT_USER.fetch_add(1, Ordering::SeqCst));
+        let user = format!("rounds-{:03}", NEXT_USER.fetch_add(1, Ordering::SeqCst));
         let before = nodes.iter().map(|node| (*node, (world.ends(node).len(), world.reboots(node).len()))).collect();
         let scenario = Self { world, name: name.into(), nodes, kubeconfig: world.kubeconfig_for(&user), before };
         world.kubectl(&["create", "namespace", name]);

@@ -116,7 +116,7 @@ impl ControlPlane {
     /// A user of a corner's own: its name, as the audit log and bindings know it, and its token.
     pub fn user(&self, corner: &str, index: usize) -> (String, String) {
         if !Self::is_existing() {
-            return (format!("rounds-{index:02}"), format!("token-rounds-{index:02}"));
+            return (format!("rounds-{index:03}"), format!("token-rounds-{index:03}"));
         }
         self.kubectl(&["-n", corner, "create", "serviceaccount", "runner"], None);
         let token = self.kubectl(&["-n", corner, "create", "token", "runner", "--duration=1h"], None);

@@ -21,7 +21,7 @@ use control_plane::Own;
 pub use proxy::Proxy;
 pub use wait::wait_for;
 
-/// Users that the control plane knows, `rounds-00` to `rounds-99`: one for each test, so that the audit log tells them apart.
+/// Users that the control plane knows, `rounds-000` to `rounds-299`: one for each test, so that the audit log tells them apart.
 static NEXT_USER: AtomicUsize = AtomicUsize::new(0);
 
 /// One test's corner of the control plane: a namespace, a user with the shipped ClusterRole, and nodes of its own.
@@ -66,10 +66,10 @@ impl Corner {
     /// A corner on a control plane.
     pub fn on(plane: &'static ControlPlane, name: &str) -> Self {
         let index = NEXT_USER.fetch_add(1, Ordering::SeqCst);
-        assert!(index < 100, "more tests than users: add some to tests/cluster/up.sh");
+        assert!(index < 300, "more tests than users: add some to tests/cluster/up.sh");
         plane.kubectl(&["create", "namespace", name], None);
         let (user, token) = plane.user(name, index);
-        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:02}"), &token), user, _own: None };
+        let corner = Self { plane, name: name.into(), kubeconfig: plane.kubeconfig_for(&format!("{index:03}"), &token), user, _own: None };
         corner.kubectl(&["create", "clusterrolebinding", name, "--clusterrole=rounds", &format!("--user={}", corner.user)]);
         corner
     }
