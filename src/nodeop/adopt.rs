@@ -63,6 +63,8 @@ fn adopt_entry(snapshot: &Snapshot, node: &str, mut entry: NodeStatus, job: Opti
             entry.step = Some(NodeStep::Rebooting);
             Some(entry)
         }
+        // It calls a Job lost that its cache does not know yet.
+        NodePhase::Failed if job.is_some_and(|job| !job.is_finished() && !job.deleting) => Some(awaited(snapshot, node, entry, job)),
         NodePhase::Completed | NodePhase::Failed => {
             let reason = finished_reason(&entry);
             entry.reason.get_or_insert_with(|| reason.code().into());

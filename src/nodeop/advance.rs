@@ -249,7 +249,8 @@ impl<'a> Place<'_, 'a> {
     /// The result stands; the entry is done with when the lock is off. A pod's verdict is known before its Job is called
     /// finished, and until then nothing is given back.
     fn releasing(&self, node: &Node) -> Advance {
-        let busy = self.op.has_live_pod(self.name) || self.op.has_live_job(self.name);
+        let named = running::named_job(self).is_some_and(|job| !job.held && !job.is_finished());
+        let busy = self.op.has_live_pod(self.name) || named;
         if super::release::is_released(self.op, node, Some(self.entry)) && !busy {
             return self.finish();
         }

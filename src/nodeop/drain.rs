@@ -145,32 +145,46 @@ fn refusal(pod: &Pod, options: &DrainOptions) -> Option<&'static str> {
 
 /// Why the budgets over a pod do not allow its eviction now; if they do, the eviction is counted.
 ///
-/// The apiserver has the last word. Where its answer cannot be foretold (the budget's status is not of its present spec) the
-/// eviction is tried. No budget counts a pod that does not run yet.
+/// The apiserver has the last word; what it will refuse is not asked for. It looks at no budget for a pod that does not run
+/// yet, and counts none that is not Ready and may go.
 fn budget_refusal<'a>(snapshot: &'a Snapshot, pod: &'a Pod, allowance: &mut Allowance<'a>) -> Option<String> {
+    if pod.phase == "Pending" {
+        return None;
+    }
     let budgets: Vec<&Budget> = snapshot.budgets_over(pod).collect();
     match budgets.as_slice() {
         [] => None,
+        [budget] if !pod.ready && budget.lets_unready_go() => None,
         [budget] => {
             let left = allowance.entry((&budget.namespace, &budget.name)).or_insert(budget.allowed);
             if *left > 0 {
                 *left -= 1;
                 return None;
             }
-            let Budget { namespace, name, healthy, desired, .. } = budget;
-            if !budget.current || pod.phase == "Pending" || !pod.ready && budget.lets_unready_go() {
-                None
-            } else if pod.ready {
-                Some(format!("disruption budget {namespace}/{name} allows no disruption now"))
-            } else {
-                Some(format!("is not Ready, and disruption budget {namespace}/{name} wants {desired} healthy pods, of which {healthy} are"))
-            }
+            Some(refuses(budget, pod.ready))
         }
         several => {
             let names: Vec<String> = several.iter().map(|budget| format!("{}/{}", budget.namespace, budget.name)).collect();
             Some(format!("is under more than one disruption budget ({}), which evictions do not support", names.join(", ")))
         }
     }
+}
+
+/// Why a budget does not let a pod go.
+fn refuses(budget: &Budget, ready: bool) -> String {
+    let Budget { namespace, name, healthy, desired, .. } = budget;
+    if !ready && *desired == 0 {
+        return format!(
+            "is not Ready, and disruption budget {namespace}/{name} lets it go only with unhealthyPodEvictionPolicy AlwaysAllow"
+        );
+    }
+    if !ready {
+        return format!("is not Ready, and disruption budget {namespace}/{name} wants {desired} healthy pods, of which {healthy} are");
+    }
+    if !budget.current {
+        return format!("disruption budget {namespace}/{name} has not been counted since it was changed, and allows no disruption before");
+    }
+    format!("disruption budget {namespace}/{name} allows no disruption now")
 }
 
 /// Why the budgets over a pod that stays do not allow the node to reboot under it; if they do, that is counted.
@@ -338,10 +352,14 @@ mod tests {
             let zero = Snapshot { budgets: vec![Budget { healthy, desired: 2, ..budget("a", 0) }], ..Snapshot::default() };
             assert_eq!(sorted(&zero, unready(), &DrainOptions::default())[place], ["p"], "{healthy} of 2 healthy");
         }
-        let zero = Snapshot { budgets: vec![budget("a", 0)], ..Snapshot::default() };
-        assert_eq!(sorted(&zero, vec![Pod { phase: "Pending".into(), ..unready().remove(0) }], &DrainOptions::default())[0], ["p"]);
-        let stale = Snapshot { budgets: vec![Budget { current: false, ..budget("a", 0) }], ..Snapshot::default() };
-        assert_eq!(sorted(&stale, vec![pod("p")], &DrainOptions::default())[0], ["p"]);
+        let pending = || vec![Pod { phase: "Pending".into(), ..unready().remove(0) }];
+        for budgets in [vec![budget("a", 0)], vec![budget("a", 0), budget("b", 0)]] {
+            assert_eq!(sorted(&Snapshot { budgets, ..Snapshot::default() }, pending(), &DrainOptions::default())[0], ["p"]);
+        }
+        let stale = |allowed| Snapshot { budgets: vec![Budget { current: false, ..budget("a", allowed) }], ..Snapshot::default() };
+        for (allowed, place) in [(0, 1), (1, 0)] {
+            assert_eq!(sorted(&stale(allowed), vec![pod("p")], &DrainOptions::default())[place], ["p"], "{allowed} allowed");
+        }
     }
 
     #[test]

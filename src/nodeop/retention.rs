@@ -71,6 +71,7 @@ fn job_step(op: &Operation<'_>, job: &Job, entry: Option<&NodeStatus>) -> Option
         return Some(op.step(&job.node, Reason::Superseded, "remove a Job that no status names", delete));
     }
     if is_left_behind(op, job, entry) {
+        // Whatever has become of it meanwhile: its next pod is worse than the loss of a record.
         let delete = Action::Delete { what: what(), resource_version: None, grace_seconds: None };
         return Some(op.step(&job.node, Reason::Superseded, "remove a Job that would run its command once more", delete));
     }

@@ -44,6 +44,11 @@ impl Guard {
         let allowed = count((self.healthy - self.desired).max(0));
         Budget { allowed, healthy: count(self.healthy), desired: count(self.desired), current: true, ..self.budget.clone() }
     }
+
+    /// The apiserver's own rule, which what is decided is measured by.
+    fn lets_unready_go(&self) -> bool {
+        self.budget.unready_may_go || self.desired > 0 && self.healthy >= self.desired
+    }
 }
 
 /// What an eviction comes to.
@@ -139,7 +144,7 @@ impl Workload {
             [] => {}
             [at] if self.budgets[*at].healthy > self.budgets[*at].desired => {}
             // A pod that is not healthy disturbs nobody by going, if enough others are.
-            [at] if !resident.pod.ready && self.budgets[*at].present().lets_unready_go() => {}
+            [at] if !resident.pod.ready && self.budgets[*at].lets_unready_go() => {}
             several => return Eviction::Blocked(several.iter().map(path).collect::<Vec<_>>().join(", ")),
         }
         *self.disturbed.entry(resident.origin.clone()).or_default() += 1;

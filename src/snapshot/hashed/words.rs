@@ -30,7 +30,7 @@ const KNOWN: &str = "
     supported suspend suspended take taken takes tell than that their them then there they this time times token took tried true type
     under underway until update upgrade value values verdict version versions wait waiting waits were what when where whether
     which while whom window windows with within without word would write written
-    been booted healthy since wants
+    AlwaysAllow been booted counted healthy lets since unhealthyPodEvictionPolicy wants
     Berlin Europe IANA Strict absolute boot come concurrency control-plane date duration each early hostMountPath path proven
     rollout.reboot.timeoutSeconds says selected shown status.nodeInfo.bootID stay telling tells terminating told tolerates uncordon
     whatever zone
