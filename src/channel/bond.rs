@@ -4,9 +4,9 @@
 
 use super::Channel;
 use super::api::KIND;
-use super::decide;
 use super::nodes::{Fleet, Kind, runs};
 use super::poll::{self, Wants};
+use super::{decide, kairos};
 use crate::nodeop::terms::Terms;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
@@ -82,6 +82,14 @@ fn closed(snapshot: &Snapshot, channel: &Channel, fleet: &Fleet<'_>, kind: Kind)
         Ok(None) => return Some((Reason::NoVersion, "knows no version yet".into())),
         Err(message) => return Some((Reason::InvalidSpec, format!("cannot be carried out ({message})"))),
     };
+    if kind == Kind::Kairos {
+        if channel.spec.image.as_ref().is_none_or(String::is_empty) {
+            return Some((Reason::InvalidSpec, "names no image any more".into()));
+        }
+        if let Err(message) = kairos::spec(channel, &version) {
+            return Some((Reason::InvalidSpec, format!("cannot be carried out ({message})")));
+        }
+    }
     if let Some(message) = decide::downgrade(channel, fleet, &version) {
         return Some((Reason::Downgrade, format!("is parked ({message})")));
     }

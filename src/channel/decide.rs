@@ -59,7 +59,7 @@ pub fn target(channel: &Channel) -> Result<Option<String>, String> {
     }
     poll::place(&channel.spec)?;
     poll::terms(&channel.spec)?;
-    Ok(channel.status.latest_version.clone())
+    Ok(poll::stands(&channel.spec, &channel.status))
 }
 
 /// Why a version is not to be installed, if it is older than what was brought to the nodes before, or than what they run.

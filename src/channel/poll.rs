@@ -19,6 +19,7 @@ use super::nodes::Fleet;
 use crate::nodeop::spec_hash::digest;
 use crate::nodeop::verdict::clip;
 use crate::resolve::choice::{Choice, Constraint, Terms, Why, choose};
+use crate::resolve::order::{is_unfinished, parse};
 use crate::resolve::{Answer, Failure, Place, Question, Reason, Validators};
 use crate::snapshot::Snapshot;
 
@@ -122,6 +123,16 @@ pub fn terms(spec: &UpdateChannelSpec) -> Result<Terms, String> {
     })
 }
 
+/// The version that the last answer brought, as long as the channel would still take it: who rules out a bad release by an
+/// edit stops it there and then, whenever the next poll is.
+pub fn stands(spec: &UpdateChannelSpec, status: &UpdateChannelStatus) -> Option<String> {
+    let terms = terms(spec).ok()?;
+    let version = status.latest_version.as_ref().filter(|_| status.latest_version_source == spec.url)?;
+    let parsed = parse(version)?;
+    let admitted = terms.constraint.is_none_or(|constraint| constraint.admits(&parsed));
+    (admitted && (terms.prereleases || !is_unfinished(&parsed))).then(|| version.clone())
+}
+
 /// Hash of what is asked: of the URL, and of what is wanted of a version.
 pub fn asked(spec: &UpdateChannelSpec) -> String {
     let hash = |value| digest(Map::from_iter([("asked".to_string(), value)]));
@@ -213,7 +224,7 @@ fn failed(spec: &UpdateChannelSpec, next: &mut UpdateChannelStatus, failure: &Fa
     next.next_poll = Some(Time(failure.not_before.unwrap_or(now).max(after(now, pause))));
 }
 
-/// Takes the version that was chosen; where none was, the last one stands if it came from the same place.
+/// Takes the version that was chosen; where none was, the last one stands if it still comes into question.
 fn chosen(
     spec: &UpdateChannelSpec,
     next: &mut UpdateChannelStatus,
@@ -230,7 +241,7 @@ fn chosen(
         next.latest_version_source.clone_from(&spec.url);
         return ("Answered".into(), format!("the newest version that comes into question is {}{passed}", version.version));
     }
-    if next.latest_version_source != spec.url {
+    if stands(spec, next).is_none() {
         (next.latest_version, next.latest_version_time, next.latest_version_source) = (None, None, None);
     }
     let others =

@@ -3,6 +3,7 @@
 //! its status written: that is the poll's one write, but for the slot where one is taken (see [`crate::channel::poll`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 
@@ -23,6 +24,10 @@ use crate::snapshot::{Snapshot, objects};
 /// How many URLs are asked at once.
 const PARALLEL: usize = 8;
 
+/// For so long all of a round are asked: who hangs must not keep the answers of others until their slots are stale. The rest
+/// is asked in the next rounds, who waits longest first.
+const LIMIT: Duration = Duration::from_secs(60);
+
 /// Asks for those channels that the round has decided to ask for, and writes what was answered.
 pub async fn ask(cluster: &Cluster, settings: &Settings, round: &mut Round, mode: Mode, shutdown: &Shutdown) {
     if mode != Mode::Live || shutdown.is_requested() {
@@ -35,6 +40,7 @@ pub async fn ask(cluster: &Cluster, settings: &Settings, round: &mut Round, mode
     if asked.is_empty() {
         return;
     }
+    asked.sort_by_key(|channel| channel.status.last_polled.clone());
     let mut snapshot = round.snapshot.clone();
     for channel in &asked {
         snapshot.channels.retain(|seen| seen.meta.uid != channel.meta.uid);
@@ -46,8 +52,8 @@ pub async fn ask(cluster: &Cluster, settings: &Settings, round: &mut Round, mode
         () = shutdown.requested() => return,
         answers = answers(&asked, settings, &snapshot) => answers,
     };
+    let asked: BTreeSet<String> = answers.keys().cloned().collect();
     snapshot.answers = answers;
-    let asked: BTreeSet<String> = asked.into_iter().map(|channel| channel.meta.uid).collect();
     let mut plan = decide(&snapshot, settings);
     plan.decisions.retain(|decision| decision.subject.kind == KIND && asked.contains(&decision.subject.uid));
     // What follows from the version is the next round's, which sees the rest of the cluster as it is by then.
@@ -77,7 +83,8 @@ async fn answers(channels: &[Channel], settings: &Settings, snapshot: &Snapshot)
         };
         (channel.meta.uid, answer)
     };
-    stream::iter(channels.iter().cloned().map(ask)).buffer_unordered(PARALLEL).collect().await
+    let all = stream::iter(channels.iter().cloned().map(ask)).buffer_unordered(PARALLEL);
+    all.take_until(tokio::time::sleep(LIMIT)).collect().await
 }
 
 /// The channels that are to be asked for, and what was decided about them.
