@@ -102,7 +102,7 @@ fn nodes_in_flight<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec
     let foreign = resource.status.spec_hash.is_none();
     let entries = resource.status.node_statuses.iter();
     let flying = entries.filter(move |(_, entry)| entry.step.is_some() || foreign && adopt::is_in_flight(entry)).map(|(node, _)| node);
-    let live = move |job: &&Job| !job.is_finished() && (!job.held || foreign && job.run.is_none());
+    let live = move |job: &&Job| job.may_run() || foreign && job.run.is_none() && !job.is_finished();
     let meta = &resource.meta;
     let own = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
     flying.chain(snapshot.jobs.iter().filter(live).filter(own).map(|job| &job.node))

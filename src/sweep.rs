@@ -23,9 +23,9 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
     let kept = node.cordoned_by.as_ref().filter(|_| node.keep_cordoned && node.unschedulable);
     let cordon = node.cordoned_by.as_ref().filter(|_| kept.is_none());
     // The existing operator takes no locks: what stands there under its name is not its own.
-    let lock = node.lock.as_ref().filter(|lock| is_ours(lock));
+    let lock = node.lock.as_ref().filter(|lock| lock.is_ours());
     let foreign = node.foreign_mark().is_some() && snapshot.lease.is_none();
-    let cordon = cordon.filter(|cordon| foreign || is_ours(cordon));
+    let cordon = cordon.filter(|cordon| foreign || cordon.is_ours());
     let holder = [lock, cordon].into_iter().flatten().find(|holder| is_gone(snapshot, settings, holder))?;
     let (namespace, _, uid) = holder.parts()?;
     let subject = Reference::new("Node", "", &node.name, &node.uid);
@@ -58,12 +58,6 @@ fn orphan(snapshot: &Snapshot, settings: &Settings, node: &Node) -> Option<Decis
     };
     decision.steps.push(Step { subject, reason: Reason::Orphaned, message, actions: vec![Action::ApplyNode(apply)] });
     Some(decision)
-}
-
-/// Whether a lock was put on by us. What another field manager wrote there is not given up by us: an apply without the
-/// fields gives up only what its own manager owns. What the existing operator left is taken over while it is not at work.
-fn is_ours(holder: &Holder) -> bool {
-    holder.manager == names::node_manager(holder.uid())
 }
 
 /// Whether a GET confirmed that the resource is gone.

@@ -110,6 +110,11 @@ impl UpdateChannelSpec {
         self.version.as_deref().filter(|version| !matches!(*version, "" | "latest"))
     }
 
+    /// The template of the image; None: Kairos nodes are left alone.
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref().filter(|image| !image.is_empty())
+    }
+
     /// How many nodes may be updated at a time; 0: none.
     pub fn slots(&self) -> i32 {
         self.concurrency.unwrap_or(1)

@@ -83,7 +83,7 @@ fn closed(snapshot: &Snapshot, channel: &Channel, fleet: &Fleet<'_>, kind: Kind)
         Err(message) => return Some((Reason::InvalidSpec, format!("cannot be carried out ({message})"))),
     };
     if kind == Kind::Kairos {
-        if channel.spec.image.as_ref().is_none_or(String::is_empty) {
+        if channel.spec.image().is_none() {
             return Some((Reason::InvalidSpec, "names no image any more".into()));
         }
         if let Err(message) = kairos::spec(channel, &version) {

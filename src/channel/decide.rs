@@ -135,7 +135,7 @@ fn for_kairos(channel: &Channel, fleet: &Fleet<'_>, version: &str) -> Result<Opt
     if fleet.kairos.is_empty() && fleet.upgrade.own().is_none() {
         return Ok(None);
     }
-    if channel.spec.image.as_ref().is_none_or(String::is_empty) {
+    if channel.spec.image().is_none() {
         return Ok(None);
     }
     let spec = kairos::spec(channel, version).map_err(|message| Standing::stalled(Reason::InvalidSpec, message))?;

@@ -20,7 +20,7 @@ pub fn spec(channel: &Channel, version: &str) -> Result<NodeOpUpgradeSpec, Strin
     let wanted = &channel.spec;
     let rollout = wanted.rollout.clone().unwrap_or_default();
     Ok(NodeOpUpgradeSpec {
-        image: image::render(wanted.image.as_deref().unwrap_or_default(), version)?,
+        image: image::render(wanted.image().unwrap_or_default(), version)?,
         node_selector: Some(Kind::Kairos.selector(wanted)),
         image_pull_secrets: wanted.image_pull_secrets.clone(),
         concurrency: Some(wanted.slots().max(1)),

@@ -49,7 +49,7 @@ impl Kind {
 
     /// Its nodes, by name. Without an image there is nothing that Kairos nodes could be upgraded to.
     pub fn nodes<'a>(self, snapshot: &'a Snapshot, spec: &UpdateChannelSpec) -> Vec<&'a Node> {
-        if self == Self::Kairos && spec.image.as_ref().is_none_or(String::is_empty) {
+        if self == Self::Kairos && spec.image().is_none() {
             return Vec::new();
         }
         let selector = self.selector(spec);

@@ -9,7 +9,7 @@ use crate::names;
 use crate::plan::{Action, NodeApply, NodeReason};
 use crate::reason::Reason;
 use crate::snapshot::Reference;
-use crate::snapshot::views::{ContainerState, Exit, Node, Pod};
+use crate::snapshot::views::{ContainerState, Exit, Job, Node, Pod};
 
 /// Seconds that pods of a cancelled Job get to end, before the node is given up and keeps its lock.
 const CANCEL_PATIENCE: i64 = 120;
@@ -249,7 +249,7 @@ impl<'a> Place<'_, 'a> {
     /// The result stands; the entry is done with when the lock is off. A pod's verdict is known before its Job is called
     /// finished, and until then nothing is given back.
     fn releasing(&self, node: &Node) -> Advance {
-        let named = running::named_job(self).is_some_and(|job| !job.held && !job.is_finished());
+        let named = running::named_job(self).is_some_and(Job::may_run);
         let busy = self.op.has_live_pod(self.name) || named;
         if super::release::is_released(self.op, node, Some(self.entry)) && !busy {
             return self.finish();

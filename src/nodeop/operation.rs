@@ -150,7 +150,7 @@ impl<'a> Operation<'a> {
 
     /// Whether a Job of this operation runs, or may run, on a node.
     pub fn has_live_job(&self, node: &str) -> bool {
-        self.jobs_on(node).iter().any(|job| !job.held && !job.is_finished())
+        self.jobs_on(node).iter().any(|job| job.may_run())
     }
 
     /// Whether a node carries this operation's lock.
@@ -178,7 +178,7 @@ impl<'a> Operation<'a> {
             return claims.collect();
         }
         let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
-        let jobs = self.jobs().filter(|job| !job.held && !job.is_finished()).map(|job| job.node.as_str());
+        let jobs = self.jobs().filter(|job| job.may_run()).map(|job| job.node.as_str());
         let pods = self.pods().filter(|pod| !pod.is_terminal()).map(|pod| pod.node.as_str());
         let live = jobs.chain(pods).filter(there);
         let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());

@@ -111,6 +111,12 @@ impl Node {
 }
 
 impl Holder {
+    /// Whether it was put on by us. What another field manager wrote there is not given up by us: an apply without the fields
+    /// gives up only what its own manager owns. What the existing operator left is taken over while it is not at work.
+    pub fn is_ours(&self) -> bool {
+        self.manager == names::node_manager(self.uid())
+    }
+
     /// Namespace, name and uid, if the value has that shape (values of old versions lack the uid).
     pub fn parts(&self) -> Option<(&str, &str, &str)> {
         let (path, uid) = self.value.split_once('@')?;
@@ -178,6 +184,11 @@ impl Job {
     /// Whether the Job controller is done with it.
     pub fn is_finished(&self) -> bool {
         self.complete || self.failed.is_some()
+    }
+
+    /// Whether its command runs, or may be started at any moment.
+    pub fn may_run(&self) -> bool {
+        !self.held && !self.is_finished()
     }
 }
 

@@ -116,7 +116,7 @@ fn node(left: &Leftovers, settings: &Settings, marked: &Marked, labels: bool) ->
     {
         return Some(waits(subject, Reason::Releasing, message));
     }
-    let held = [lock, cordon].into_iter().flatten().find(|holder| is_ours(holder));
+    let held = [lock, cordon].into_iter().flatten().find(|holder| holder.is_ours());
     if let Some(holder) = held {
         let keeps = node.keep_cordoned && node.unschedulable;
         let message = if keeps { "give the node back, cordoned as a person wants it" } else { "give the node back" };
@@ -144,10 +144,6 @@ fn node(left: &Leftovers, settings: &Settings, marked: &Marked, labels: bool) ->
     let patch = json!({"metadata": {"resourceVersion": node.resource_version, "annotations": stray}});
     let patch = Action::Patch { what: subject.clone(), patch };
     Some(acts(subject, Reason::Releasing, "take our annotations off the node", patch))
-}
-
-fn is_ours(holder: &Holder) -> bool {
-    holder.manager == names::node_manager(holder.uid())
 }
 
 /// What of ours is still on a node; a Job that is not removed may start a pod there.
