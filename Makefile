@@ -114,11 +114,16 @@ kind-setup: ## a kind cluster CLUSTER_NAME of Kubernetes KUBE_VERSION, with the 
 	kind create cluster --name $(CLUSTER_NAME) --image kindest/node:$(KUBE_VERSION) || true
 	$(MAKE) kind-setup-image
 
+.PHONY: image-context
+image-context: ## what the image is made of, in target/context: a static binary and a CA bundle, at most 15 MB together
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile image --target $(ARCH)-unknown-linux-gnu
+	rm -rf target/context && mkdir -p target/context
+	strip -o target/context/rounds target/$(ARCH)-unknown-linux-gnu/image/rounds
+	cp /etc/ssl/certs/ca-certificates.crt target/context/
+	@size=$$(cat target/context/* | wc -c); echo "$$size bytes"; [[ $$size -le 15000000 ]] || { echo "the image is larger than 15 MB" >&2; exit 1; }
+
 .PHONY: kind-setup-image
-kind-setup-image: ## build the image, and load it into the kind cluster
-	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --release --target $(ARCH)-unknown-linux-gnu
-	mkdir -p target/context
-	cp target/$(ARCH)-unknown-linux-gnu/release/rounds /etc/ssl/certs/ca-certificates.crt target/context/
+kind-setup-image: image-context ## build the image, and load it into the kind cluster
 	docker build -f cronjob/Containerfile -t $(IMG) target/context
 	kind load docker-image --name $(CLUSTER_NAME) $(IMG)
 

@@ -2,14 +2,16 @@
 //! slots. Pure: who asks a URL is [`crate::round`], with [`crate::resolve`].
 //!
 //! - [`api`]: the resource. [`decide`]: what it needs now. [`status`]: what is said about it.
-//! - [`poll`]: whether its URL is to be asked, and what an answer means.
+//! - [`poll`]: whether its URL is to be asked. [`answer`]: what it has answered means. [`events`]: what of that is told.
 //! - [`nodes`]: which nodes it is about, what they run, and who updates them.
 //! - [`k3os`]: the NodeOp that it makes for k3OS nodes. [`kairos`], [`image`]: the NodeOpUpgrade for Kairos nodes.
 //! - [`bond`]: what it says to the NodeOps that come of it: slots are shared, and nothing is updated while it polls.
 
+pub mod answer;
 pub mod api;
 pub mod bond;
 pub mod decide;
+pub mod events;
 pub mod image;
 pub mod k3os;
 pub mod kairos;

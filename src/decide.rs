@@ -35,7 +35,8 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
 
     let mut allowance = drain::allowance(snapshot);
     // The channels come first, then the upgrades: what comes of them is decided on what they say.
-    let channels = each(&snapshot.channels, settings, |channel| channel::decide::decide(snapshot, channel), channel::decide::untouched);
+    let channels =
+        each(&snapshot.channels, settings, |channel| channel::decide::decide(snapshot, settings, channel), channel::decide::untouched);
     let mut plan = Plan { decisions: channels };
     let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
     let decide_upgrade = |upgrade: &Upgrade| match changing.contains(&upgrade.meta.uid) {

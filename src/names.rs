@@ -68,8 +68,6 @@ pub const ANNOTATION_CHANNEL_VERSION: &str = "operator.kairos.io/channel-version
 pub const LABEL_K3OS_MODE: &str = "k3os.io/mode";
 /// Label on k3OS nodes: the version that they run.
 pub const LABEL_K3OS_VERSION: &str = "k3os.io/version";
-/// The finalizer that the k3OS operator puts on UpdateChannels.
-pub const K3OS_FINALIZER: &str = "wrangler.cattle.io/k3os-operator";
 
 /// Label on what an OSArtifact makes: its name. Where a label cannot hold that, an annotation of the same key does.
 pub const LABEL_ARTIFACT: &str = "build.kairos.io/artifact";
@@ -114,13 +112,33 @@ pub const STATUS_MANAGER: &str = "rounds-status";
 pub const LABELS_MANAGER: &str = "rounds-labels";
 /// The field manager of the existing operator: the name of its binary.
 pub const FOREIGN_MANAGER: &str = "manager";
-/// The finalizer that the existing operator puts on NodeOps that reboot, and that nobody else takes off.
-pub const FOREIGN_FINALIZER: &str = "nodeop-reboot.kairos.io/clusterrolebinding";
+/// A finalizer that another operator puts on resources of a kind, and that nobody but it takes off.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ForeignFinalizer {
+    /// Kind of the resources.
+    pub kind: &'static str,
+    /// The finalizer.
+    pub name: &'static str,
+    /// Who puts it there.
+    pub operator: &'static str,
+}
+/// All of those.
+pub const FOREIGN_FINALIZERS: [ForeignFinalizer; 3] = [
+    // Of those that reboot nodes.
+    ForeignFinalizer { kind: "NodeOp", name: "nodeop-reboot.kairos.io/clusterrolebinding", operator: "the existing operator" },
+    ForeignFinalizer { kind: "OSArtifact", name: "build.kairos.io/osbuilder-finalizer", operator: "the existing operator" },
+    ForeignFinalizer { kind: "UpdateChannel", name: "wrangler.cattle.io/k3os-operator", operator: "the k3OS operator" },
+];
 /// The lease by which the existing operator elects its leader.
 pub const FOREIGN_LEASE: &str = "ce9721c3.kairos.io";
 
 /// Longest label value and Job name that Kubernetes takes.
 pub const MAX_LABEL: usize = 63;
+
+/// The finalizer that another operator puts on resources of a kind.
+pub fn foreign_finalizer(kind: &str) -> Option<&'static ForeignFinalizer> {
+    FOREIGN_FINALIZERS.iter().find(|finalizer| finalizer.kind == kind)
+}
 
 /// The field manager under which a resource holds nodes.
 pub fn node_manager(uid: &str) -> String {

@@ -130,6 +130,10 @@ reasons! {
     Polling,
     /// No version is known to which nodes could be updated.
     NoVersion,
+    /// The channel's URL has not answered.
+    PollFailed,
+    /// The channel's URL publishes a newer version, which is taken up.
+    VersionFound,
     /// The version that is asked for, or offered, is older than the one that stands, and rollout.allowDowngrade is not true.
     Downgrade,
     /// The channel has no slots (concurrency is 0), so that no node is updated.

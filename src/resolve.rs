@@ -6,12 +6,13 @@
 //! - [`place`]: what kind of URL it is.
 //! - [`settings`]: what the runner was told: credentials, hosts that are allowed, bounds.
 //! - [`github`], [`server`], [`registry`]: what is asked of each kind, and what its answers mean.
-//! - [`http`]: one request, bounded; [`guard`]: where it may go.
+//! - [`http`]: one request, bounded; [`guard`]: where it may go, [`cidr`] by address.
 //! - [`failure`]: why there is no answer.
 //! - [`choice`]: which of the versions is taken. Pure.
 
 pub mod challenge;
 pub mod choice;
+pub mod cidr;
 pub mod failure;
 pub mod github;
 pub mod guard;
@@ -74,6 +75,8 @@ pub enum Answer {
     Versions {
         /// In the order of the server.
         published: Vec<Published>,
+        /// Whether these are all: of very many releases, or very large ones, only the newest are looked at.
+        whole: bool,
         /// For the next question.
         validators: Validators,
         /// When the server wants to be asked again at the earliest, if it said so.

@@ -8,6 +8,7 @@ pub mod doubts;
 pub mod file;
 pub mod hashed;
 pub mod manifests;
+pub mod nodes;
 pub mod objects;
 pub mod views;
 pub(crate) mod wire;
@@ -20,11 +21,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::artifact::api::{OSArtifactSpec, OSArtifactStatus};
+use crate::channel::answer::Told;
 use crate::channel::api::{UpdateChannelSpec, UpdateChannelStatus};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
-use crate::resolve::Answer;
 use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
-use views::{Budget, Claim, Job, Lease, Node, Owner, Pod, Probe};
+use nodes::Nodes;
+use views::{Budget, Claim, Job, Lease, Owner, Pod, Probe};
 
 /// What one round saw.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub struct Snapshot {
     /// The time of the snapshot, by the apiserver's clock.
     pub now: Timestamp,
     /// Nodes by name.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: Nodes,
     /// Jobs that carry our labels, in all namespaces.
     pub jobs: Vec<Job>,
     /// Pods that carry our labels, in all namespaces.
@@ -52,7 +54,7 @@ pub struct Snapshot {
     pub channels: Vec<Resource<UpdateChannelSpec, UpdateChannelStatus>>,
     /// What the URLs of channels have answered in this very round, by the channel's uid; it does not outlive the round.
     #[serde(skip)]
-    pub answers: BTreeMap<String, Answer>,
+    pub answers: BTreeMap<String, Told>,
     /// OSArtifacts of all namespaces.
     pub artifacts: Vec<Resource<OSArtifactSpec, OSArtifactStatus>>,
     /// The claims into which artifacts are about to be built, as far as they are there.
@@ -131,7 +133,7 @@ pub struct Meta {
     pub created: Option<Timestamp>,
     /// deletionTimestamp is set: no step any more.
     pub deleting: bool,
-    /// The finalizer of the existing operator, or of k3OS' own, is on it.
+    /// One of [`crate::names::FOREIGN_FINALIZERS`] is on it.
     pub foreign_finalizer: bool,
     /// Changed, or came, between the two looks that a round takes at it: nothing is decided for it in this round.
     pub moved: bool,
@@ -142,6 +144,15 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// Whose finalizer keeps the deletion of a resource of this kind from coming to its end; None if there is none.
+    pub fn waits_for_operator(&self, kind: &str) -> Option<String> {
+        let foreign = crate::names::foreign_finalizer(kind).filter(|_| self.deleting && self.foreign_finalizer)?;
+        Some(format!(
+            "it is being deleted, and waits for finalizer {}, which only {} takes off; take it off with kubectl edit",
+            foreign.name, foreign.operator
+        ))
+    }
+
     /// `<namespace>/<name>`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.namespace, self.name)

@@ -1,6 +1,7 @@
 //! Releases nodes that a deleted resource has left locked or cordoned. [`all`]: gives everything back, because a person said so.
 
 pub mod all;
+pub mod ours;
 
 use std::collections::BTreeMap;
 

@@ -27,6 +27,9 @@ pub type Artifact = Resource<OSArtifactSpec, OSArtifactStatus>;
 /// Decides one artifact.
 pub fn decide(snapshot: &Snapshot, settings: &Settings, artifact: &Artifact) -> Decision {
     let meta = &artifact.meta;
+    if let Some(message) = meta.waits_for_operator(KIND) {
+        return untouched(meta, Reason::Deleting, &message);
+    }
     if meta.deleting {
         return untouched(meta, Reason::Deleting, "it is being deleted, and what builds it goes with it");
     }

@@ -161,7 +161,10 @@ pub struct UpdateChannelStatus {
     /// `url` is not asked again before this time: it failed, or wants to be left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_poll: Option<Time>,
-    /// Hash of what was asked last; something else is asked at once.
+    /// The server of `url` wants nothing to be asked before this time, whatever the question, also by other channels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Time>,
+    /// Hash of what was asked last, and how often; something else is asked at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub asked: Option<String>,
     /// What the server calls its last answer: the same one is not sent again.

@@ -1,6 +1,10 @@
 //! What a channel says to the NodeOps that come of it: nothing new is started while it polls, is parked, has no slots, or is
 //! going; nodes that run the version already are passed over; and of its two kinds of nodes, one is updated at a time, so
 //! that both share the slots: the k3OS nodes first.
+//!
+//! Two rounds that see different nodes may each take one, in either way: the two NodeOps have two statuses, and none of them
+//! guards the other. But nothing on a node is moved or run before another round has seen that it is taken, and that round sees
+//! what the other way has taken as well: then both are let go of, and one is taken again.
 
 use super::Channel;
 use super::api::KIND;

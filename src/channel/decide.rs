@@ -6,23 +6,20 @@ use super::api::{API_VERSION, DEFINITION, KIND, UpdateChannelStatus};
 use super::nodes::{Fleet, Kind, Named, newer};
 use super::poll::{self, Wants};
 use super::status::{self, Standing};
-use super::{Channel, k3os, kairos};
+use super::{Channel, answer, events, k3os, kairos};
 use crate::crds;
-use crate::names::K3OS_FINALIZER;
 use crate::nodeop::{self, jobs};
 use crate::plan::{Action, Decision, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::resolve::order::{compare, parse};
+use crate::settings::Settings;
 use crate::snapshot::{Meta, Reference, Snapshot};
 use crate::upgrade;
 
 /// Decides one channel.
-pub fn decide(snapshot: &Snapshot, channel: &Channel) -> Decision {
+pub fn decide(snapshot: &Snapshot, settings: &Settings, channel: &Channel) -> Decision {
     let meta = &channel.meta;
-    if meta.deleting && meta.foreign_finalizer {
-        let message = format!(
-            "it is being deleted, and waits for finalizer {K3OS_FINALIZER}, which only the k3OS operator takes off; take it off with kubectl edit"
-        );
+    if let Some(message) = meta.waits_for_operator(KIND) {
         return untouched(meta, Reason::Deleting, &message);
     }
     if meta.deleting {
@@ -35,7 +32,7 @@ pub fn decide(snapshot: &Snapshot, channel: &Channel) -> Decision {
         let message = format!("an installed CustomResourceDefinition is an older one; install this version's: {}", crds::INSTALL);
         return Decision { settled: true, failed: true, ..untouched(meta, Reason::OlderDefinition, &message) };
     }
-    let fleet = Fleet::of(snapshot, channel);
+    let fleet = Fleet::of(snapshot, channel).with_awaited(snapshot, settings, channel);
     let polling = || Standing::polling(&fleet, channel, format!("{} is being asked for versions", url(channel)));
     match poll::wants(snapshot, channel, &fleet) {
         Wants::Nothing => settle(snapshot, channel, &fleet),
@@ -57,8 +54,7 @@ pub fn target(channel: &Channel) -> Result<Option<String>, String> {
     if let Some(version) = channel.spec.pinned() {
         return Ok(Some(version.to_string()));
     }
-    poll::place(&channel.spec)?;
-    poll::terms(&channel.spec)?;
+    poll::check(&channel.spec)?;
     Ok(poll::stands(&channel.spec, &channel.status))
 }
 
@@ -79,17 +75,23 @@ pub fn downgrade(channel: &Channel, fleet: &Fleet<'_>, version: &str) -> Option<
 /// Nothing is to be asked, or the answer is there: the nodes are brought to the version.
 fn settle(snapshot: &Snapshot, channel: &Channel, fleet: &Fleet<'_>) -> Decision {
     let mut next = channel.status.clone();
-    if let Some(answer) = snapshot.answers.get(&channel.meta.uid) {
-        poll::note(channel, &mut next, answer, snapshot.now);
+    if let Some(told) = snapshot.answers.get(&channel.meta.uid) {
+        answer::note(channel, &mut next, told, snapshot.now);
     }
     if channel.spec.pinned().is_some() {
         next.conditions.retain(|condition| condition.type_ != poll::POLLED);
+    }
+    // Nobody polls: whoever has said so has died, or was none of us.
+    if channel.spec.pinned().is_some() || poll::is_stale(&next, snapshot.now) {
         (next.polling, next.polling_since) = (None, None);
     }
     let known = Channel { status: next.clone(), meta: channel.meta.clone(), spec: channel.spec.clone() };
     let version = match target(&known) {
         Ok(Some(version)) => version,
-        Ok(None) => return conclude(snapshot, channel, fleet, next.clone(), &Standing::unknown(&known), None),
+        Ok(None) => {
+            let standing = Standing::unknown(&known, poll::left_alone(snapshot, &known));
+            return conclude(snapshot, channel, fleet, next, &standing, None);
+        }
         Err(message) => return conclude(snapshot, channel, fleet, next, &Standing::stalled(Reason::InvalidSpec, message), None),
     };
     let slots = channel.spec.slots();
@@ -181,10 +183,11 @@ fn conclude(
     let meta = &channel.meta;
     let subject = reference(meta);
     let after = status::status(channel, fleet, next, standing, snapshot.now);
-    let status = after.map(|after| StatusWrite::new(API_VERSION, subject.clone(), &meta.resource_version, &channel.status, after));
     let step =
         |action: Action| Step { subject: subject.clone(), reason: standing.reason, message: step_message(&action), actions: vec![action] };
-    let steps: Vec<Step> = action.map(step).into_iter().collect();
+    let told = after.iter().flat_map(|after| events::steps(channel, after, standing, snapshot.now));
+    let steps: Vec<Step> = action.map(step).into_iter().chain(told).collect();
+    let status = after.map(|after| StatusWrite::new(API_VERSION, subject.clone(), &meta.resource_version, &channel.status, after));
     Decision {
         reason: standing.reason,
         message: standing.message.clone(),
@@ -202,7 +205,8 @@ pub fn untouched(meta: &Meta, reason: Reason, message: &str) -> Decision {
     Decision { subject: reference(meta), ..nodeop::decide::untouched(meta, reason, message) }
 }
 
-fn reference(meta: &Meta) -> Reference {
+/// The channel, as steps and decisions name it.
+pub(super) fn reference(meta: &Meta) -> Reference {
     Reference::new(KIND, &meta.namespace, &meta.name, &meta.uid)
 }
 

@@ -40,6 +40,14 @@ pub fn render(template: &str, version: &str) -> Result<String, String> {
     }
 }
 
+/// What is wrong with a template whatever the version.
+///
+/// # Errors
+/// As with a version such as v1.2.3.
+pub fn check(template: &str) -> Result<(), String> {
+    render(template, "v1.2.3").map(drop)
+}
+
 /// The variables. A version that is none in the sense of semver has no numbers.
 fn known(version: &str) -> BTreeMap<&'static str, String> {
     let bare = version.strip_prefix(['v', 'V']).unwrap_or(version);

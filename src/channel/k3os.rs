@@ -27,9 +27,10 @@ pub fn name(channel: &str) -> String {
 pub fn spec(channel: &Channel, version: &str) -> NodeOpSpec {
     let wanted = &channel.spec;
     let words = ["/bin/sh", "-c", UPGRADE, "k3os", version].map(String::from);
+    let url = url(channel).map(String::from);
     NodeOpSpec {
         node_selector: Some(Kind::K3os.selector(wanted)),
-        command: words.into_iter().chain(wanted.url.clone().filter(|url| !url.is_empty())).collect(),
+        command: words.into_iter().chain(url).collect(),
         host_mount_path: None,
         image: None,
         image_pull_secrets: Vec::new(),
@@ -50,10 +51,16 @@ pub fn spec(channel: &Channel, version: &str) -> NodeOpSpec {
     }
 }
 
-/// From what a NodeOp was made: a version, and what came of it.
+/// Where the node's own k3os looks for the version.
+fn url(channel: &Channel) -> Option<&str> {
+    channel.spec.url.as_deref().filter(|url| !url.is_empty())
+}
+
+/// From what a NodeOp was made: a version and where it is found, and what came of it.
 pub fn made_from(channel: &Channel, version: &str, child: &NodeOpSpec) -> String {
     let mut fields = Map::new();
     fields.insert("version".into(), json!(version));
+    fields.extend(url(channel).map(|url| ("url".to_string(), json!(url))));
     let reboot = channel.spec.rollout.as_ref().and_then(|rollout| rollout.reboot.as_ref());
     if let Some(reboot) = reboot.filter(|reboot| !reboot.command.is_empty()) {
         fields.insert("rebootCommand".into(), json!(reboot.command));
@@ -130,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_another_version_or_a_hand_in_it_changes_what_is_executed() {
+    fn only_another_version_or_url_or_a_hand_in_it_changes_what_is_executed() {
         let stable = channel(json!({"url": "http://x/y", "concurrency": 1}));
         let mut child = made(&stable, "v1.0.0");
         assert_eq!(edit(&stable, "v1.0.0", &child), None);
@@ -140,6 +147,9 @@ mod tests {
         let faster = channel(json!({"url": "http://x/y", "concurrency": 3}));
         let patch = edit(&faster, "v1.0.0", &child).unwrap();
         assert_eq!(patch, json!({"metadata": {"resourceVersion": "7"}, "spec": {"concurrency": 3}}));
+        // A URL that was wrong is of no use to the node, whatever the version.
+        let corrected = edit(&channel(json!({"url": "http://x/z", "concurrency": 1})), "v1.0.0", &child).unwrap();
+        assert_eq!((&corrected["spec"]["command"][2], &corrected["spec"]["command"][5]), (&json!(UPGRADE), &json!("http://x/z")));
         let next = edit(&stable, "v1.1.0", &child).unwrap();
         assert_eq!(next["spec"]["command"][2], UPGRADE, "another version takes the script of today");
         assert_eq!(next["metadata"]["annotations"][names::ANNOTATION_CHANNEL_VERSION], "v1.1.0");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::api::{KIND, UpdateChannelSpec};
 use super::{Channel, k3os};
+use crate::labels::probed;
 use crate::names;
 use crate::nodeop::api::{NodePhase, NodeStatus};
 use crate::nodeop::jobs;
@@ -12,6 +13,7 @@ use crate::nodeop::verdict::said;
 use crate::nodeop::version::is_same;
 use crate::resolve::order::{compare, parse};
 use crate::selector::{NodeSelector, Operator, Requirement};
+use crate::settings::Settings;
 use crate::snapshot::views::Node;
 use crate::snapshot::{Meta, Resource, Snapshot};
 use crate::upgrade;
@@ -113,6 +115,8 @@ pub struct Fleet<'a> {
     pub upgrade: Named<'a, Upgrade>,
     /// The NodeOp that this has made.
     pub upgrade_op: Option<&'a Child>,
+    /// Nodes that may turn out to be of one of these kinds, once they were looked at.
+    pub awaited: BTreeSet<&'a str>,
 }
 
 impl<'a> Fleet<'a> {
@@ -128,7 +132,19 @@ impl<'a> Fleet<'a> {
             op: named(snapshot, meta, jobs::KIND, &k3os::name(&meta.name), &snapshot.nodeops),
             upgrade,
             upgrade_op,
+            awaited: BTreeSet::new(),
         }
+    }
+
+    /// The same, and who is still to be looked at. A node that was, in an earlier boot, is waited for only where nothing
+    /// else is known: what reboots now and then must not make a fleet look unfinished.
+    pub fn with_awaited(self, snapshot: &'a Snapshot, settings: &Settings, channel: &Channel) -> Self {
+        let kinds = [Some(Kind::K3os), channel.spec.image().map(|_| Kind::Kairos)].into_iter().flatten();
+        let known: BTreeSet<&str> = self.k3os.iter().chain(&self.kairos).map(|node| node.name.as_str()).collect();
+        let awaited = kinds.flat_map(|kind| probed::awaited(Some(&kind.selector(&channel.spec)), snapshot, settings));
+        let is_new = |node: &Node| !known.contains(node.name.as_str()) && (known.is_empty() || node.probed_boot.is_none());
+        let awaited = awaited.filter(|(_, node)| is_new(node)).map(|(name, _)| name).collect();
+        Self { awaited, ..self }
     }
 
     /// The NodeOp that updates nodes of a kind.

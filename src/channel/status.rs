@@ -5,9 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Map, json};
 
 use super::Channel;
+use super::answer::{condition, is_lasting};
 use super::api::{ChannelPhase, UpdateChannelStatus};
 use super::nodes::{Fleet, Kind, runs};
-use super::poll::{self, POLLED};
+use super::poll;
 use crate::nodeop::api::NodePhase;
 use crate::nodeop::spec_hash::digest;
 use crate::nodeop::verdict::clip;
@@ -45,7 +46,8 @@ impl Standing {
     /// The URL is being asked; whether the channel is Ready stays what the nodes say, where a version is known.
     pub fn polling(fleet: &Fleet<'_>, channel: &Channel, message: String) -> Self {
         let version = super::decide::target(channel).ok().flatten();
-        let conditions = version.map_or(["False", "True", "False"], |version| standing(fleet, &version).conditions);
+        // A failure that lasts is not over because it is looked at once more.
+        let conditions = version.map_or(unanswered(&channel.status), |version| standing(fleet, &version).conditions);
         Self::new(ChannelPhase::Polling, Reason::Polling, message, conditions)
     }
 
@@ -60,13 +62,13 @@ impl Standing {
     }
 
     /// No version is known: nobody has answered, or nothing that was answered comes into question.
-    pub fn unknown(channel: &Channel) -> Self {
-        let polled = channel.status.conditions.iter().find(|condition| condition.type_ == POLLED);
-        let message =
-            polled.map_or_else(|| "no version is known yet".into(), |polled| format!("no version is known yet: {}", polled.message));
-        // It goes on by itself, with the next poll.
-        let ready = if channel.status.failed_polls.is_some() { ["False", "False", "True"] } else { ["False", "True", "False"] };
-        Self::new(ChannelPhase::Pending, Reason::NoVersion, message, ready)
+    pub fn unknown(channel: &Channel, left_alone: Option<Timestamp>) -> Self {
+        let status = &channel.status;
+        let waits = || left_alone.map(|until| format!("its server wants to be left alone until {until:.0}, as another channel was told"));
+        let why = condition(status).map(|polled| polled.message.clone()).or_else(waits);
+        let message = why.map_or_else(|| "no version is known yet".into(), |why| format!("no version is known yet: {why}"));
+        let reason = if status.failed_polls.is_some() { Reason::PollFailed } else { Reason::NoVersion };
+        Self::new(ChannelPhase::Pending, reason, message, unanswered(status))
     }
 
     /// Whether every node runs the version.
@@ -76,12 +78,22 @@ impl Standing {
 
     /// Whether it will not change any more by itself, but for what a poll brings.
     pub fn is_settled(&self) -> bool {
-        self.reason != Reason::Polling && (self.conditions[1] == "False" || self.reason == Reason::NoVersion)
+        const UNKNOWN: [Reason; 2] = [Reason::NoVersion, Reason::PollFailed];
+        self.reason != Reason::Polling && (self.conditions[1] == "False" || UNKNOWN.contains(&self.reason))
     }
 
-    /// Whether something failed, or cannot go on.
+    /// Whether something failed, or cannot go on. Who waits for an end is not to wait for the next poll.
     pub fn is_failed(&self) -> bool {
-        self.conditions[2] == "True"
+        self.conditions[2] == "True" || self.reason == Reason::PollFailed
+    }
+}
+
+/// The conditions while no version is known: it goes on by itself, with the next poll, unless that cannot but end as the last
+/// one did.
+fn unanswered(status: &UpdateChannelStatus) -> [&'static str; 3] {
+    match status.failed_polls.is_some() && is_lasting(status) {
+        true => ["False", "False", "True"],
+        false => ["False", "True", "False"],
     }
 }
 
@@ -139,6 +151,12 @@ pub fn standing(fleet: &Fleet<'_>, version: &str) -> Standing {
         let named = counts.failed.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
         let message = format!("{} of {total} failed to take {version}: {named}{more}", counts.failed.len());
         return Standing::stalled(Reason::NodesFailed, message);
+    }
+    if let Some(first) = fleet.awaited.first() {
+        let others = fleet.awaited.len() - 1;
+        let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+        let message = format!("{done} of {total} run {version}; {first}{others} may be one of its nodes, and was not looked at yet");
+        return Standing::new(ChannelPhase::Pending, Reason::NoMatchingNodes, message, ["False", "True", "False"]);
     }
     let ready = ["True", "False", "False"];
     if total == 0 {
@@ -223,7 +241,7 @@ fn current(fleet: &Fleet<'_>, standing: &Standing) -> Option<String> {
 /// Hash of what the channel says about versions and nodes.
 pub fn hash(channel: &Channel) -> String {
     let spec = &channel.spec;
-    let said = json!([poll::asked(spec), spec.pinned(), spec.image]);
+    let said = json!([spec.url, poll::wanted(spec), spec.pinned(), spec.image]);
     digest(Map::from_iter([("channel".to_string(), said)]))
 }
 
@@ -241,5 +259,5 @@ fn conditions(channel: &Channel, next: &UpdateChannelStatus, standing: &Standing
         }
     };
     let ours = ["Ready", "Reconciling", "Stalled"].into_iter().zip(standing.conditions).map(make);
-    ours.chain(next.conditions.iter().find(|condition| condition.type_ == POLLED).cloned()).collect()
+    ours.chain(condition(next).cloned()).collect()
 }

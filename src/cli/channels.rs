@@ -28,6 +28,7 @@ pub fn settings(global: &Global) -> ResolveSettings {
         registry_credentials: global.registry_config.as_deref().map(credentials).unwrap_or_default(),
         insecure_registries: filled(&global.insecure_registry),
         allowed_hosts: filled(&global.resolve_allow),
+        service_cidrs: global.service_cidr.clone(),
         apiserver: apiserver(),
         time_limit: global.resolve_timeout,
         ..ResolveSettings::default()
@@ -108,6 +109,13 @@ mod tests {
         let one = |user: &str, password: &str| Some(Credentials { user: user.into(), password: Secret::new(password) });
         let expected = [("registry-1.docker.io", one("me", "secret")), ("r:5000", one("u", "p")), ("x", None)];
         assert_eq!(all, expected.map(|(host, credentials)| (host.to_string(), credentials)));
+    }
+
+    #[test]
+    fn what_no_flag_says_is_as_the_settings_have_it() {
+        let flags = <super::super::Cli as clap::Parser>::try_parse_from(["rounds", "plan"]).unwrap();
+        let (told, unset) = (settings(&flags.global), ResolveSettings::default());
+        assert_eq!((told.time_limit, told.connect_limit, told.body_limit), (unset.time_limit, unset.connect_limit, unset.body_limit));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The flags that all verbs share, and what they mean.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::Failure;
 use crate::cluster::Cluster;
 use crate::cluster::connect::Connection;
+use crate::resolve::cidr::Cidr;
 use crate::round::{Mode, Round};
 use crate::settings::{BUILDAH_IMAGE, Settings, TOOL_IMAGE};
 use crate::snapshot::views::Lease;
@@ -78,6 +80,10 @@ pub struct Global {
     /// A host that channels may name although its address is the machine's, the link's or the cluster's own (repeatable, or a,b)
     #[arg(long, global = true, value_name = "HOST", value_delimiter = ',')]
     pub resolve_allow: Vec<String>,
+    /// Addresses of the cluster's services, which channels may not name (repeatable, or a,b); unset: the largest range that
+    /// there can be around the apiserver's own service, where the runner is a pod
+    #[arg(long, global = true, value_name = "CIDR", value_delimiter = ',')]
+    pub service_cidr: Vec<Cidr>,
     /// How long the servers of a channel may take to answer
     #[arg(long, global = true, value_name = "DURATION", value_parser = super::run::duration, default_value = "10s")]
     pub resolve_timeout: Duration,
@@ -87,6 +93,9 @@ pub struct Global {
     /// Say more on stderr; -vv says everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+    /// Which log lines, by module, in place of --verbose; as other programs read it as well, what is not understood is passed over
+    #[arg(long, global = true, hide = true, env = "RUST_LOG")]
+    pub log_filter: Option<OsString>,
     /// When to use colours; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,

@@ -1,7 +1,12 @@
 //! Log lines on stderr: text for people, JSON in a pod; and whether anything is printed in colour.
 
+use std::ffi::OsStr;
+
 use anstream::{AutoStream, ColorChoice};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use super::global::{Color, Global, LogFormat};
 
@@ -19,12 +24,20 @@ pub fn init(global: &Global) {
         1 => "info,rounds=debug,kube_client=off",
         _ => "debug,rounds=trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(wanted));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match global.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-        LogFormat::Text => lines.with_ansi(colour()).without_time().init(),
-    }
+    // By module and level. Filters over spans and fields would bring an engine for regular expressions into the image.
+    let given = global
+        .log_filter
+        .as_deref()
+        .and_then(OsStr::to_str)
+        .filter(|given| !given.is_empty())
+        .and_then(|given| given.parse::<Targets>().ok());
+    let filter = given.or_else(|| wanted.parse().ok()).unwrap_or_default();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match global.log_format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text => lines.with_ansi(colour()).without_time().boxed(),
+    };
+    registry().with(lines.with_filter(filter)).init();
 }
 
 /// Whether stderr is printed to in colour.

@@ -87,7 +87,10 @@ impl Plan {
             let objects = count(loaded.passed_over.values().sum(), "object");
             tracing::info!("{objects} of kinds that no decision reads: {}", text::one_line(&kinds.join(", ")));
         }
-        if loaded.snapshot.nodes.is_empty() {
+        // Images are built wherever there is room: for those alone no Node is needed.
+        let seen = &loaded.snapshot;
+        let builds_only = !seen.artifacts.is_empty() && seen.nodeops.is_empty() && seen.upgrades.is_empty() && seen.channels.is_empty();
+        if seen.nodes.is_empty() && !builds_only {
             let hint = "add them: kubectl get nodes -o yaml > nodes.yaml, and pass nodes.yaml as well; or pass what rounds snapshot writes";
             return Err(Failure::new("there is no Node among the manifests, so nothing can be decided").hint(hint));
         }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::output;
 use super::{Exit, Failure, Global};
 use crate::artifact;
+use crate::channel::{Channel, image, poll};
 use crate::report::simulation::{gantt, markdown, summary, timeline};
 use crate::report::words::count;
 use crate::settings::Settings;
@@ -19,6 +20,7 @@ use crate::simulate::model::{Model, Spread};
 use crate::simulate::rollout::{Limits, Rollout};
 use crate::simulate::trace::Trace;
 use crate::simulate::world::World;
+use crate::snapshot::Snapshot;
 use crate::snapshot::manifests::{self, Loaded};
 use crate::snapshot::views::Owner;
 use crate::text;
@@ -37,7 +39,7 @@ Examples:
   rounds simulate nodeop.yaml --nodes 30 --kill worker-07@12m --svg rollout.svg
   rounds simulate nodeop.yaml --nodes 30 -o markdown      for a pull request
 
-Exit code 0: the rollout completes; 3: it does not.")]
+Exit code 0: the rollout completes; 3: it does not, or an operation's selector matches no node.")]
 pub struct Simulate {
     /// Manifests (folders, files, or - for stdin), files of rounds snapshot among them
     #[arg(value_name = "PATH", required = true)]
@@ -250,6 +252,7 @@ fn signed(duration: Duration) -> SignedDuration {
 
 /// Channels bring the version that they know: nobody is asked, and no time is simulated in which something is published.
 fn pin(loaded: &mut Loaded) -> Result<(), Failure> {
+    check(&loaded.snapshot)?;
     for channel in &mut loaded.snapshot.channels {
         if channel.spec.pinned().is_none() {
             channel.spec.version.clone_from(&channel.status.latest_version);
@@ -261,6 +264,19 @@ fn pin(loaded: &mut Loaded) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What is wrong with channels whatever their version is said first: a version to look for is not to be asked for in vain.
+fn check(snapshot: &Snapshot) -> Result<(), Failure> {
+    let said = |channel: &Channel| {
+        let spec = &channel.spec;
+        let poll = if spec.pinned().is_none() { poll::check(spec).err() } else { poll::terms(spec).err() };
+        let image = spec.image().and_then(|image| image::check(image).err());
+        let path = channel.meta.path();
+        [poll, image].into_iter().flatten().map(move |message| format!("UpdateChannel {path}: {message}")).collect::<Vec<_>>()
+    };
+    let mistakes: Vec<String> = snapshot.channels.iter().flat_map(said).collect();
+    if mistakes.is_empty() { Ok(()) } else { Err(Failure::all(mistakes)) }
 }
 
 /// A build has nothing to do with nodes, and how long it takes nobody knows: it is not simulated.

@@ -13,10 +13,9 @@ use crate::cluster::Cluster;
 use crate::outcome::{ActionOutcome, Outcome, Verdict};
 use crate::plan::Plan;
 use crate::report::{SCHEMA_VERSION, plan_text, words::count};
-use crate::round::sweep::{self, Look, Swept, Wish};
+use crate::round::sweep::{self, Look, Unswept, Wish};
 use crate::round::{RoundError, Shutdown};
 use crate::settings::Settings;
-use crate::snapshot::Reference;
 use crate::sweep::all::Runner;
 use crate::text;
 
@@ -35,7 +34,8 @@ Examples:
   rounds sweep --all --dry-run                  only shows it
   kubectl delete -k kustomize/default
 
-Exit code 0: nothing is left; 2: --dry-run: something would be done; 4: the time was up.")]
+Exit code 0: nothing is left; 1: somebody starts who does rounds; 2: --dry-run: something would be done; 4: the time was up,
+also if that was while somebody still did a round.")]
 pub struct Sweep {
     /// Of all resources, also of those that are there and go on to say what they want
     #[arg(long, required = true)]
@@ -66,50 +66,50 @@ impl Sweep {
         let cluster = global.connect().await?;
         let settings = global.settings();
         let wish = Wish { labels: self.labels, beside_runners: self.ignore_runners };
-        if self.dry_run || !self.yes {
-            let look = sweep::look(&cluster, &settings, wish).await.map_err(RoundError::from)?;
-            if self.dry_run {
-                return self.show(&look);
-            }
-            if look.runners.iter().any(|runner| !runner.is_ending()) {
-                return Err(refused(&look.runners));
-            }
-            if !look.plan.decisions.is_empty() && !self.is_confirmed(&cluster, &look.plan)? {
-                return Err(Failure::new("nothing was done"));
-            }
+        if self.dry_run {
+            return self.show(&sweep::look(&cluster, &settings, wish).await.map_err(RoundError::from)?);
         }
-        self.sweep(&cluster, &settings, wish).await
+        let mut news = News::default();
+        if !self.yes && !self.is_wanted(&cluster, &settings, wish, &mut news).await? {
+            return Err(Failure::new("nothing was done"));
+        }
+        self.sweep(&cluster, &settings, wish, news).await
     }
 
-    async fn sweep(&self, cluster: &Cluster, settings: &Settings, wish: Wish) -> Result<Exit, Failure> {
+    /// Asks whoever sits at the terminal. For all that there will be: once nobody does a round any more.
+    async fn is_wanted(&self, cluster: &Cluster, settings: &Settings, wish: Wish, news: &mut News) -> Result<bool, Failure> {
+        let look = sweep::look(cluster, settings, wish).await.map_err(RoundError::from)?;
+        if look.runners.iter().any(|runner| !runner.is_ending()) {
+            return Err(refused(&look.runners));
+        }
+        if look.plan.decisions.is_empty() && look.runners.is_empty() {
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Err(Failure::new("it ends what is in flight, and nobody can be asked here")
+                .hint("say --yes, or look with --dry-run")
+                .usage());
+        }
+        let mut tell = |look: &Look, outcome: &Outcome| news.tell(look, outcome);
+        let settled = sweep::settle(cluster, settings, wish, self.timeout, &mut tell).await.map_err(RoundError::from)?;
+        let look = settled.map_err(failed)?;
+        Ok(look.plan.decisions.is_empty() || is_confirmed(cluster, &look.plan)?)
+    }
+
+    async fn sweep(&self, cluster: &Cluster, settings: &Settings, wish: Wish, mut news: News) -> Result<Exit, Failure> {
         let shutdown = Shutdown::on_signals().map_err(|error| Failure::new(format!("signals cannot be listened for: {error}")))?;
-        let mut news = News::default();
         let mut tell = |look: &Look, outcome: &Outcome| news.tell(look, outcome);
         let swept = sweep::sweep(cluster, settings, wish, self.timeout, &shutdown, &mut tell).await.map_err(RoundError::from)?;
         if self.output == Format::Json {
-            let left = if let Swept::Left(plan) = &swept { plan.decisions.clone() } else { Vec::new() };
-            let clean = matches!(swept, Swept::Clean);
-            output::print_json(&json!({"schemaVersion": SCHEMA_VERSION, "clean": clean, "writes": news.done, "left": left}))?;
+            let left = if let Err(Unswept::Left(plan)) = &swept { plan.decisions.clone() } else { Vec::new() };
+            output::print_json(&json!({"schemaVersion": SCHEMA_VERSION, "clean": swept.is_ok(), "writes": news.done, "left": left}))?;
         }
-        match swept {
-            Swept::Clean => {
-                if self.output == Format::Text {
-                    let of = if settings.namespaces.is_empty() { "here".into() } else { settings.namespaces.join(", ") };
-                    output::print(&format!(
-                        "{}; nothing of Rounds is left in flight, or on a node ({of})\n",
-                        count(news.done.len(), "write")
-                    ))?;
-                }
-                Ok(Exit::Done)
-            }
-            Swept::Runners(runners) => Err(refused(&runners)),
-            Swept::Refused(message) => Err(Failure::new(message).hint("it takes the rights of an administrator")),
-            Swept::Left(plan) => {
-                let left = plan.decisions.iter().map(|decision| format!("{}: {}", decision.subject, decision.message)).collect();
-                let hint = "run it again: it goes on where it stopped";
-                Err(Failure { exit: Exit::TimedOut, ..Failure::all(left).hint(hint) })
-            }
+        swept.map_err(failed)?;
+        if self.output == Format::Text {
+            let of = if settings.namespaces.is_empty() { "here".into() } else { settings.namespaces.join(", ") };
+            output::print(&format!("{}; nothing of Rounds is left in flight, or on a node ({of})\n", count(news.done.len(), "write")))?;
         }
+        Ok(Exit::Done)
     }
 
     fn show(&self, look: &Look) -> Result<Exit, Failure> {
@@ -118,24 +118,32 @@ impl Sweep {
             Format::Text => output::print(&summary(&look.plan))?,
         }
         for runner in &look.runners {
-            tracing::warn!("{} does rounds: stop it first: {}", runner.what, runner.remedy());
+            tracing::warn!("{} does rounds: stop it first: {}; if that is none of ours: --ignore-runners", runner.what, runner.remedy());
         }
-        look.finalizers.iter().for_each(waits_for_operator);
+        remarks(look).iter().for_each(|remark| tracing::warn!("{remark}"));
         Ok(if look.plan.decisions.is_empty() { Exit::Done } else { Exit::Changes })
     }
+}
 
-    /// Asks whoever sits at the terminal.
-    fn is_confirmed(&self, cluster: &Cluster, plan: &Plan) -> Result<bool, Failure> {
-        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-            return Err(Failure::new("it ends what is in flight, and nobody can be asked here")
-                .hint("say --yes, or look with --dry-run")
-                .usage());
+fn is_confirmed(cluster: &Cluster, plan: &Plan) -> Result<bool, Failure> {
+    let of = format!("{} ({})", cluster.server, cluster.source);
+    output::talk(&format!("{}In {}: type yes to do that: ", summary(plan), text::one_line(&of)));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(|error| Failure::new(format!("stdin cannot be read: {error}")))?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}
+
+/// Why not all of it was swept.
+fn failed(unswept: Unswept) -> Failure {
+    match unswept {
+        Unswept::Runners(runners) => refused(&runners),
+        Unswept::Busy(runners) => Failure { exit: Exit::TimedOut, ..refused(&runners) },
+        Unswept::Refused(message) => Failure::new(message).hint("it takes the rights of an administrator"),
+        Unswept::Left(plan) => {
+            let left = plan.decisions.iter().map(|decision| format!("{}: {}", decision.subject, decision.message)).collect();
+            let hint = "run it again: it goes on where it stopped";
+            Failure { exit: Exit::TimedOut, ..Failure::all(left).hint(hint) }
         }
-        let of = format!("{} ({})", cluster.server, cluster.source);
-        output::talk(&format!("{}In {}: type yes to do that: ", summary(plan), text::one_line(&of)));
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).map_err(|error| Failure::new(format!("stdin cannot be read: {error}")))?;
-        Ok(answer.trim().eq_ignore_ascii_case("yes"))
     }
 }
 
@@ -158,16 +166,21 @@ fn summary(plan: &Plan) -> String {
 fn refused(runners: &[Runner]) -> Failure {
     let messages = runners.iter().map(|runner| format!("{} does rounds, and would begin anew what is ended here", runner.what)).collect();
     let remedies: Vec<String> = runners.iter().map(|runner| text::one_line(&runner.remedy())).collect();
-    Failure::all(messages).hint(format!("stop it first: {}", remedies.join("; ")))
+    Failure::all(messages)
+        .hint(format!("stop it first: {}; what only bears the label of a runner is passed over by --ignore-runners", remedies.join("; ")))
 }
 
-/// What keeps a deletion of the resources waiting that comes after the sweep.
-fn waits_for_operator(what: &Reference) {
-    let Reference { namespace, name, .. } = what;
-    tracing::warn!(
-        "{what} has the existing operator's finalizer, so that its deletion waits for that operator: \
-         kubectl -n {namespace} patch nodeop {name} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
-    );
+/// What is not done, and people should know of: what only looks like ours, and what keeps a deletion of the resources
+/// waiting that comes after the sweep.
+fn remarks(look: &Look) -> Vec<String> {
+    let strangers = look.strangers.iter().map(|stranger| {
+        let why = if stranger.orphan_of.is_some() { "has no owner" } else { "was made by somebody else" };
+        format!("{} bears our labels and {why}: it is left alone", stranger.what)
+    });
+    let finalizers = look.finalizers.iter().map(|held| {
+        format!("{} has a finalizer of {}, and its deletion would wait for that operator: {}", held.what, held.by.operator, held.remedy())
+    });
+    strangers.chain(finalizers).map(|line| text::one_line(&line)).collect()
 }
 
 /// Tells what happens, and nothing twice.
@@ -203,8 +216,10 @@ impl News {
                 tracing::info!("{line}");
             }
         }
-        if look.plan.decisions.is_empty() && look.runners.is_empty() {
-            look.finalizers.iter().for_each(waits_for_operator);
+        for remark in remarks(look) {
+            if self.told.insert(remark.clone()) {
+                tracing::warn!("{remark}");
+            }
         }
     }
 }

@@ -154,7 +154,8 @@ pub fn awaited<'a>(selector: Option<&NodeSelector>, snapshot: &'a Snapshot, sett
         let standing = standing(node, of(node), snapshot.now);
         !node.is_opted_out() && stranger(node).is_none() && standing.is_awaited() && !refused(node, &standing)
     };
-    let nodes = snapshot.nodes.values().filter(|node| may_match(node) && awaited(node));
+    // Most nodes were looked at: that is seen at a glance.
+    let nodes = snapshot.nodes.values().filter(|node| !node.is_probed() && may_match(node) && awaited(node));
     nodes.map(|node| (node.name.as_str(), node)).collect()
 }
 

@@ -15,7 +15,6 @@ use super::status::Parts;
 use super::terms::Terms;
 use super::{events, order, release, retention, runs};
 use crate::labels::probed;
-use crate::names::FOREIGN_FINALIZER;
 use crate::plan::{Decision, NodeReason, StatusWrite, Step};
 use crate::reason::Reason;
 use crate::rollout::RunPolicy;
@@ -34,10 +33,7 @@ pub fn decide<'a>(
     allowance: &mut Allowance<'a>,
 ) -> Decision {
     let Resource { meta, spec, status } = resource;
-    if meta.deleting && meta.foreign_finalizer {
-        let message = format!(
-            "it is being deleted, and waits for finalizer {FOREIGN_FINALIZER}, which only the existing operator takes off; take it off with kubectl edit"
-        );
+    if let Some(message) = meta.waits_for_operator(KIND) {
         return untouched(meta, Reason::Deleting, &message);
     }
     if meta.deleting {
@@ -88,7 +84,7 @@ fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
 
 /// The targeted nodes; with runPolicy Once, those that matched when it began.
 fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
-    let mut targets = order::targets(op.snapshot, op.spec, op.settings.node_name.as_deref());
+    let mut targets = order::targets(op.snapshot, op.control_plane(), op.spec, op.settings.node_name.as_deref());
     let restarted = status.spec_run.is_some_and(|run| run != op.run.spec_run);
     let begun = op.run.adopted || status.spec_hash.is_some() && !restarted && !is_waiting_for_labels(status);
     if op.rollout.run_policy != Some(RunPolicy::Once) {

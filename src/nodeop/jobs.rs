@@ -45,30 +45,35 @@ impl Claim<'_> {
     /// The Job, held: it may only run once its uid stands in the claim. `parallelism: 0` holds it as `suspend` would, for a
     /// third of what that costs the Job controller (docs/scale.md).
     pub fn job(&self, settings: &Settings) -> Value {
-        let labels = self.labels();
-        let annotations = self.annotations();
+        let (labels, annotations) = (self.labels(), self.annotations());
+        let pod = self.pod_spec(
+            "Never",
+            json!([{
+                "name": names::CONTAINER_NODEOP,
+                "image": self.image(settings),
+                "command": self.spec.command,
+                "securityContext": {"privileged": true},
+                "env": [{"name": "HOST_DIR", "value": self.spec.host_mount_path()}],
+                "volumeMounts": [{"name": names::VOLUME_HOST_ROOT, "mountPath": self.spec.host_mount_path()}],
+            }]),
+        );
         let mut job = json!({
             "apiVersion": "batch/v1",
             "kind": "Job",
-            "metadata": self.object_meta(&self.job_name(), &labels, &annotations),
             "spec": {
                 "parallelism": 0,
                 "backoffLimit": self.spec.backoff_limit.unwrap_or(6),
                 // With the default two pods of one Job were seen running at once on one node.
                 "podReplacementPolicy": "Failed",
-                "template": {
-                    "metadata": {"labels": labels, "annotations": annotations},
-                    "spec": self.pod_spec("Never", json!([{
-                        "name": names::CONTAINER_NODEOP,
-                        "image": self.image(settings),
-                        "command": self.spec.command,
-                        "securityContext": {"privileged": true},
-                        "env": [{"name": "HOST_DIR", "value": self.spec.host_mount_path()}],
-                        "volumeMounts": [{"name": names::VOLUME_HOST_ROOT, "mountPath": self.spec.host_mount_path()}],
-                    }])),
-                },
+                "template": {"metadata": {}},
             },
         });
+        // Moved in: the macro would copy them, and there are hundreds in a round.
+        let template = &mut job["spec"]["template"];
+        template["metadata"]["labels"] = labels.clone().into();
+        template["metadata"]["annotations"] = annotations.clone().into();
+        template["spec"] = pod;
+        job["metadata"] = self.object_meta(&self.job_name(), labels, annotations);
         if self.reboots {
             self.tell_the_boot(&mut job["spec"], settings);
         }
@@ -116,7 +121,7 @@ impl Claim<'_> {
         Some(json!({
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": self.object_meta(&self.preflight_name(), &labels, &self.annotations()),
+            "metadata": self.object_meta(&self.preflight_name(), labels, self.annotations()),
             "spec": spec,
         }))
     }
@@ -146,14 +151,12 @@ impl Claim<'_> {
         annotations
     }
 
-    pub(super) fn object_meta(&self, name: &str, labels: &Map<String, Value>, annotations: &Map<String, Value>) -> Value {
-        json!({
-            "name": name,
-            "namespace": self.meta.namespace,
-            "labels": labels,
-            "annotations": annotations,
-            "ownerReferences": [self.meta.owner_reference(API_VERSION, KIND)],
-        })
+    pub(super) fn object_meta(&self, name: &str, labels: Map<String, Value>, annotations: Map<String, Value>) -> Value {
+        let mut meta = json!({"name": name, "namespace": self.meta.namespace});
+        meta["labels"] = labels.into();
+        meta["annotations"] = annotations.into();
+        meta["ownerReferences"] = vec![self.meta.owner_reference(API_VERSION, KIND)].into();
+        meta
     }
 
     fn pod_spec(&self, restart_policy: &str, containers: Value) -> Value {
@@ -162,9 +165,9 @@ impl Claim<'_> {
             "restartPolicy": restart_policy,
             "tolerations": [{"operator": "Exists"}],
             "automountServiceAccountToken": false,
-            "containers": containers,
             "volumes": [{"name": names::VOLUME_HOST_ROOT, "hostPath": {"path": "/"}}],
         });
+        spec["containers"] = containers;
         let secrets: Vec<Value> = self.pull_secrets().map(|name| json!({"name": name})).collect();
         if !secrets.is_empty() {
             spec["imagePullSecrets"] = secrets.into();

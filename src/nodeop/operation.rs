@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use foldhash::fast::RandomState;
 use foldhash::{HashMap, HashSet};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -10,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::api::{NodeOpSpec, NodePhase, NodeStatus};
 use super::jobs::Claim;
+use super::order;
 use super::rebooting;
 use super::runs::Run;
 use super::terms::Terms;
@@ -44,32 +46,45 @@ pub struct Operation<'a> {
     holder: String,
     /// The field manager of what it applies to nodes.
     manager: String,
-    jobs: HashMap<&'a str, SmallVec<[&'a Job; 2]>>,
+    /// What it has on a node, by the node's name.
+    on: HashMap<&'a str, OnNode<'a>>,
     all_jobs: Vec<&'a Job>,
     jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
-    pods: HashMap<&'a str, SmallVec<[&'a Pod; 2]>>,
     all_pods: Vec<&'a Pod>,
+    control_plane: OnceCell<Vec<&'a Node>>,
+}
+
+/// The Jobs and Pods of an operation on one node. Mostly one of each.
+#[derive(Debug, Default)]
+struct OnNode<'a> {
+    jobs: SmallVec<[&'a Job; 2]>,
+    pods: SmallVec<[&'a Pod; 2]>,
 }
 
 impl<'a> Operation<'a> {
     /// Gathers what the snapshot has of a NodeOp.
     pub fn new(snapshot: &'a Snapshot, settings: &'a Settings, meta: &'a Meta, spec: &'a NodeOpSpec, run: Run<'a>) -> Self {
-        let mut jobs: HashMap<&str, SmallVec<[&Job; 2]>> = HashMap::default();
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
         let all_jobs: Vec<&Job> = snapshot.jobs.iter().filter(owned).collect();
+        let mut on: HashMap<&str, OnNode> = HashMap::with_capacity_and_hasher(all_jobs.len(), RandomState::default());
         for job in &all_jobs {
-            jobs.entry(&job.node).or_default().push(job);
+            on.entry(&job.node).or_default().jobs.push(job);
         }
-        let mut pods: HashMap<&str, SmallVec<[&Pod; 2]>> = HashMap::default();
-        let own_jobs: HashSet<&str> = all_jobs.iter().map(|job| job.uid.as_str()).collect();
+        let is_of = |pod: &Pod, job: &&Job| pod.owner.as_ref().is_some_and(|owner| owner.uid == job.uid);
+        // Nearly every pod is on the node of its Job; only for others are all Jobs asked.
+        let is_near = |on: &HashMap<&str, OnNode>, pod: &Pod| {
+            on.get(pod.node.as_str()).is_some_and(|there| there.jobs.iter().any(|job| is_of(pod, job)))
+        };
+        let uids: OnceCell<HashSet<&str>> = OnceCell::new();
+        let is_far = |owner: &str| uids.get_or_init(|| all_jobs.iter().map(|job| job.uid.as_str()).collect()).contains(owner);
         // What the existing operator made does not carry our label.
-        let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || own_jobs.contains(owner.uid.as_str()));
+        let made = |pod: &Pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid || is_far(&owner.uid));
         let labelled = |pod: &Pod| pod.labels.get(names::LABEL_OWNER_UID) == Some(&meta.uid);
-        let pods_of_ours = snapshot.pods.iter().filter(|pod| pod.namespace == meta.namespace && (made(pod) || labelled(pod)));
-        let all_pods: Vec<&Pod> = pods_of_ours.collect();
+        let is_ours = |pod: &&Pod| pod.namespace == meta.namespace && (is_near(&on, pod) || labelled(pod) || made(pod));
+        let all_pods: Vec<&Pod> = snapshot.pods.iter().filter(is_ours).collect();
         for pod in &all_pods {
-            pods.entry(&pod.node).or_default().push(pod);
+            on.entry(&pod.node).or_default().pods.push(pod);
         }
         Self {
             snapshot,
@@ -82,11 +97,11 @@ impl<'a> Operation<'a> {
             gate: None,
             holder: meta.holder(),
             manager: names::node_manager(&meta.uid),
-            jobs,
+            on,
             all_jobs,
             jobs_by_name: OnceCell::new(),
-            pods,
             all_pods,
+            control_plane: OnceCell::new(),
         }
     }
 
@@ -114,12 +129,22 @@ impl<'a> Operation<'a> {
 
     /// The Pod of this operation of this name, on a node.
     pub fn pod_named(&self, name: &str, node: &str) -> Option<&'a Pod> {
-        self.pods.get(node)?.iter().copied().find(|pod| pod.name == name)
+        self.pods_on(node).iter().copied().find(|pod| pod.name == name)
+    }
+
+    /// Whether a Job or a Pod of this operation is on a node.
+    pub fn is_on(&self, node: &str) -> bool {
+        self.on.contains_key(node)
     }
 
     /// The Jobs of this operation on a node.
     pub fn jobs_on(&self, node: &str) -> &[&'a Job] {
-        self.jobs.get(node).map_or(&[], SmallVec::as_slice)
+        self.on.get(node).map_or(&[], |there| there.jobs.as_slice())
+    }
+
+    /// The Pods of this operation on a node.
+    fn pods_on(&self, node: &str) -> &[&'a Pod] {
+        self.on.get(node).map_or(&[], |there| there.pods.as_slice())
     }
 
     /// All Jobs of this operation.
@@ -134,8 +159,7 @@ impl<'a> Operation<'a> {
 
     /// The Pods of a Job, in the order of their names.
     pub fn pods_of(&self, job_uid: &str, node: &str) -> Vec<&'a Pod> {
-        let pods = self.pods.get(node).map_or(&[][..], SmallVec::as_slice);
-        pods.iter().copied().filter(|pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == job_uid)).collect()
+        self.pods_on(node).iter().copied().filter(|pod| pod.owner.as_ref().is_some_and(|owner| owner.uid == job_uid)).collect()
     }
 
     /// Whether a Pod was made for this operation itself, and not merely given its labels.
@@ -145,7 +169,7 @@ impl<'a> Operation<'a> {
 
     /// Whether a pod of this operation may still do something on a node.
     pub fn has_live_pod(&self, node: &str) -> bool {
-        self.pods.get(node).is_some_and(|pods| pods.iter().any(|pod| !pod.is_terminal()))
+        self.pods_on(node).iter().any(|pod| !pod.is_terminal())
     }
 
     /// Whether a Job of this operation runs, or may run, on a node.
@@ -166,6 +190,11 @@ impl<'a> Operation<'a> {
     /// Whether a node carries this operation's mark that it is cordoned.
     pub fn has_cordoned(&self, node: &Node) -> bool {
         node.cordoned_by.as_ref().is_some_and(|holder| holder.value == self.holder)
+    }
+
+    /// The control-plane nodes of the cluster, in the order of their names: looked for once, for they are few among many.
+    pub fn control_plane(&self) -> &[&'a Node] {
+        self.control_plane.get_or_init(|| order::control_plane(self.snapshot))
     }
 
     /// The nodes that count against the budget: unfinished claims, live Jobs, live pods, and locks that are still on.

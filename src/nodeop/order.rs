@@ -6,11 +6,16 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::views::Node;
 
 /// The nodes that the selector matches: control plane first, then by name; the runner's own node last in its group.
-pub fn targets<'a>(snapshot: &'a Snapshot, spec: &NodeOpSpec, own_node: Option<&str>) -> Vec<&'a Node> {
+pub fn targets<'a>(snapshot: &'a Snapshot, control_plane: &[&'a Node], spec: &NodeOpSpec, own_node: Option<&str>) -> Vec<&'a Node> {
     // By name they are in the snapshot already.
     let (mut first, mut others, mut own) = (Vec::new(), Vec::new(), None);
-    for node in snapshot.nodes.values().filter(|node| spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels))) {
-        match is_control_plane(node) {
+    let mut leading = control_plane.iter().peekable();
+    for node in snapshot.nodes.values() {
+        let leads = leading.next_if(|next| std::ptr::eq(**next, node)).is_some();
+        if spec.node_selector.as_ref().is_some_and(|selector| !selector.matches(&node.labels)) {
+            continue;
+        }
+        match leads {
             _ if own_node == Some(node.name.as_str()) => own = Some(node),
             true => first.push(node),
             false => others.push(node),
@@ -23,6 +28,11 @@ pub fn targets<'a>(snapshot: &'a Snapshot, spec: &NodeOpSpec, own_node: Option<&
     }
     first.append(&mut others);
     first
+}
+
+/// The control-plane nodes of a cluster, in the order of their names.
+pub fn control_plane(snapshot: &Snapshot) -> Vec<&Node> {
+    snapshot.nodes.values().filter(|node| is_control_plane(node)).collect()
 }
 
 /// Whether a node carries either control-plane label, with any value.
@@ -43,7 +53,7 @@ mod tests {
     }
 
     fn names(snapshot: &Snapshot, spec: &NodeOpSpec, own: Option<&str>) -> Vec<String> {
-        targets(snapshot, spec, own).iter().map(|node| node.name.clone()).collect()
+        targets(snapshot, &control_plane(snapshot), spec, own).iter().map(|node| node.name.clone()).collect()
     }
 
     #[test]

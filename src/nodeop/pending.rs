@@ -61,6 +61,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let selector = op.spec.node_selector.as_ref().filter(|_| !nodes.is_empty());
     let unseen = probed::awaited(selector, op.snapshot, op.settings);
     let unlabelled = unseen_control_plane(op, &unseen, nodes);
+    others.wanted.reserve(nodes.len());
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         let obstacle = obstacle.or_else(|| unseen.contains_key(node.name.as_str()).then(to_be_seen));
@@ -116,8 +117,7 @@ fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>, others
         }
         (!node.ready).then(|| "is not Ready".to_string())
     };
-    let nodes = op.snapshot.nodes.values().filter(|node| is_control_plane(node));
-    nodes.filter_map(|node| Some((node.name.as_str(), why(node)?))).collect()
+    op.control_plane().iter().filter_map(|node| Some((node.name.as_str(), why(node)?))).collect()
 }
 
 /// A control-plane node that is still to be looked at, and to be taken before the others if it is one of the operation's.
@@ -158,6 +158,9 @@ fn claim(op: &Operation<'_>, node: &Node) -> NodeStatus {
 
 /// What of this very operation is still on the node.
 fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
+    if !op.is_on(&node.name) && !op.holds(node) {
+        return None;
+    }
     if op.has_live_job(&node.name) {
         let message = "a Job of this operation that its status does not name is still running there".into();
         return Some(NodeReason { reason: Reason::OtherJobRunning, message });

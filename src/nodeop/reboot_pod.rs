@@ -73,12 +73,10 @@ impl Claim<'_> {
         if !settings.runner_pull_secrets.is_empty() {
             spec["imagePullSecrets"] = settings.runner_pull_secrets.iter().map(|name| json!({"name": name})).collect();
         }
-        json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": self.object_meta(&self.reboot_name(), &labels, &annotations),
-            "spec": spec,
-        })
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod"});
+        pod["metadata"] = self.object_meta(&self.reboot_name(), labels, annotations);
+        pod["spec"] = spec;
+        pod
     }
 
     fn reboot_command(&self) -> Vec<String> {

@@ -1,8 +1,6 @@
 //! Which run of an operation this is: edits, tokens, and what the existing operator has done before us.
 
-use std::collections::{BTreeMap, btree_map};
-use std::iter::Peekable;
-
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::adopt;
@@ -73,26 +71,13 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
         }
     }
     if policy == RunPolicy::OnChange {
-        let mut nodes = Walk::over(&snapshot.nodes);
-        run.entries.retain(|name, entry| !is_recreated(entry, nodes.find(name), status.started_at.as_ref()));
+        let newest = snapshot.nodes.values().filter_map(|node| node.created).max();
+        run.entries.retain(|name, entry| {
+            let written = entry.last_updated.as_ref().or(status.started_at.as_ref()).map(|written| written.0);
+            !entry.is_finished() || newest <= written || !is_recreated(snapshot.nodes.get(*name), written)
+        });
     }
     run
-}
-
-/// Looks up names that come in ascending order: one walk over a map instead of a search for each of ten thousand.
-pub struct Walk<'m, T>(Peekable<btree_map::Iter<'m, String, T>>);
-
-impl<'m, T> Walk<'m, T> {
-    /// A walk from the beginning.
-    pub fn over(map: &'m BTreeMap<String, T>) -> Self {
-        Self(map.iter().peekable())
-    }
-
-    /// The value of a name that comes after those asked for before.
-    pub fn find(&mut self, name: &str) -> Option<&'m T> {
-        while self.0.next_if(|(there, _)| there.as_str() < name).is_some() {}
-        self.0.next_if(|(there, _)| there.as_str() == name).map(|(_, value)| value)
-    }
 }
 
 impl Run<'_> {
@@ -111,14 +96,14 @@ impl Run<'_> {
 /// Whether the node is another one than the one that finished under its name. Finished entries hold no uid (ten thousand
 /// of them must fit into one object); a node that was created after the entry was written is another one. Compact
 /// entries have no time of their own and are only written for nodes that are older than the run.
-fn is_recreated(entry: &NodeStatus, node: Option<&Node>, started_at: Option<&Time>) -> bool {
-    let Some(created) = node.and_then(|node| node.created) else { return false };
-    let written = entry.last_updated.as_ref().or(started_at);
-    entry.is_finished() && written.is_some_and(|written| created > written.0)
+fn is_recreated(node: Option<&Node>, written: Option<Timestamp>) -> bool {
+    node.and_then(|node| node.created).is_some_and(|created| written.is_some_and(|written| created > written))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;

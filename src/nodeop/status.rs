@@ -11,7 +11,6 @@ use super::entries::{Entries, Entry};
 use super::gate::Gate;
 use super::operation::Operation;
 use super::place::LONGEST;
-use super::runs::Walk;
 use super::verdict::clip;
 use crate::labels::probed;
 use crate::plan::NodeReason;
@@ -64,11 +63,14 @@ impl Parts<'_, '_> {
     /// How many nodes stand where.
     pub fn counts(&self) -> NodeCounts {
         let mut counts = NodeCounts::default();
-        let targets: HashSet<&str> = self.targets.iter().map(|node| node.name.as_str()).collect();
+        let nodes = &self.op.snapshot.nodes;
+        let all = self.targets.len() == nodes.len();
+        let targets: HashSet<&str> = self.targets.iter().filter(|_| !all).map(|node| node.name.as_str()).collect();
+        let is_target = |name: &str| if all { nodes.contains_key(name) } else { targets.contains(name) };
         for (name, entry) in self.entries {
             match (entry.step, entry.phase) {
                 (Some(_), _) => counts.in_flight += 1,
-                (None, NodePhase::Completed) if targets.contains(name) => counts.completed += 1,
+                (None, NodePhase::Completed) if is_target(name) => counts.completed += 1,
                 (None, NodePhase::Failed) => counts.failed += 1,
                 _ => {}
             }
@@ -230,12 +232,14 @@ impl Parts<'_, '_> {
             return self.entries.iter().map(|(name, entry)| ((*name).to_string(), (**entry).clone())).collect();
         }
         let started = self.op.run.started_at.0;
-        let mut nodes = Walk::over(&self.op.snapshot.nodes);
+        let nodes = &self.op.snapshot.nodes;
+        let is_old = |node: &Node| node.created.is_some_and(|created| created < started);
+        let all_old = nodes.values().all(is_old);
         let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
         let compact = |(name, entry): (&&str, &Entry<'_>)| {
             let entry: &NodeStatus = entry;
-            let old = nodes.find(name).is_none_or(|node| node.created.is_some_and(|created| created < started));
+            let old = all_old || nodes.get(*name).is_none_or(is_old);
             let entry = match (entry.step, entry.phase) {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
                 (None, NodePhase::Failed) => NodeStatus {

@@ -74,7 +74,7 @@ pub fn planned() -> Round {
         ]
         .into(),
     };
-    let mut nodes: std::collections::BTreeMap<String, Node> = names.iter().map(|name| (name.to_string(), node(name, "a"))).collect();
+    let mut nodes: crate::snapshot::nodes::Nodes = names.iter().map(|name| (name.to_string(), node(name, "a"))).collect();
     nodes.insert(
         "other".into(),
         Node {

@@ -83,23 +83,26 @@ pub enum Why {
     TooYoung(Timestamp),
 }
 
-/// The outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Newer versions that are named.
+const NAMED: usize = 3;
+/// Versions that are waited for by name.
+const WAITED_FOR: usize = 16;
+
+/// The outcome. However much is published, it is short: that is what is kept of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// The newest version that comes into question.
     pub chosen: Option<Published>,
-    /// Those that are newer, newest first, and why they are passed over.
+    /// Those that are newer, newest first, and why they are passed over: the first of them.
     pub newer: Vec<(String, Why)>,
-    /// How many are no versions in the sense of semver.
+    /// How many more are newer.
+    pub more: usize,
+    /// The newest of those that are too young, and since when they are known.
+    pub young: BTreeMap<String, Timestamp>,
+    /// How many are published.
+    pub published: usize,
+    /// How many of them are no versions in the sense of semver.
     pub not_semver: usize,
-}
-
-impl Choice {
-    /// When a newer version will have come of age; None: none is too young.
-    pub fn next(&self) -> Option<Timestamp> {
-        let ages = self.newer.iter().filter_map(|(_, why)| if let Why::TooYoung(until) = why { Some(*until) } else { None });
-        ages.min()
-    }
 }
 
 /// Chooses. A version of which nobody says when it was published is as old as it is known: `first_seen` by version; one
@@ -109,17 +112,30 @@ pub fn choose(published: &[Published], terms: &Terms, first_seen: &BTreeMap<Stri
         published.iter().filter_map(|one| parse(&one.version).map(|version| (version, one))).collect();
     let not_semver = published.len() - versions.len();
     versions.sort_by(|(one, a), (other, b)| compare(other, one).then_with(|| a.version.cmp(&b.version)));
-    let mut newer = Vec::new();
+    let mut choice = Choice { published: published.len(), not_semver, ..Choice::default() };
     for (version, one) in versions {
-        let Some(why) = objection(&version, one, terms, first_seen, now) else {
-            return Choice { chosen: Some(one.clone()), newer, not_semver };
-        };
-        newer.push((one.version.clone(), why));
+        let since = one.published.or_else(|| first_seen.get(&one.version).copied()).unwrap_or(now);
+        match objection(&version, one, terms, since, now) {
+            None => return Choice { chosen: Some(one.clone()), ..choice },
+            Some(why) => choice.pass_over(one, why, since),
+        }
     }
-    Choice { chosen: None, newer, not_semver }
+    choice
 }
 
-fn objection(version: &Version, one: &Published, terms: &Terms, first_seen: &BTreeMap<String, Timestamp>, now: Timestamp) -> Option<Why> {
+impl Choice {
+    fn pass_over(&mut self, one: &Published, why: Why, since: Timestamp) {
+        if matches!(why, Why::TooYoung(_)) && self.young.len() < WAITED_FOR {
+            self.young.insert(one.version.clone(), since);
+        }
+        match self.newer.len() < NAMED {
+            true => self.newer.push((one.version.clone(), why)),
+            false => self.more += 1,
+        }
+    }
+}
+
+fn objection(version: &Version, one: &Published, terms: &Terms, since: Timestamp, now: Timestamp) -> Option<Why> {
     if terms.constraint.as_ref().is_some_and(|constraint| !constraint.admits(version)) {
         return Some(Why::OutOfRange);
     }
@@ -129,7 +145,6 @@ fn objection(version: &Version, one: &Published, terms: &Terms, first_seen: &BTr
     if terms.min_age <= SignedDuration::ZERO {
         return None;
     }
-    let since = one.published.or_else(|| first_seen.get(&one.version).copied()).unwrap_or(now);
     let of_age = since.saturating_add(terms.min_age).unwrap_or(Timestamp::MAX);
     (of_age > now).then_some(Why::TooYoung(of_age))
 }
@@ -223,9 +238,13 @@ mod tests {
     }
 
     #[test]
-    fn the_next_version_to_come_of_age_is_told() {
+    fn however_much_is_published_little_is_kept() {
+        let all: String = (0..5000).map(|patch| format!("v2.0.{patch} ")).collect();
         let terms = Terms { min_age: SignedDuration::from_hours(72), ..Terms::default() };
-        let choice = choose(&published("v3.0.0@21 v2.0.0@20 v1.0.0@01"), &terms, &BTreeMap::new(), at("2026-11-21T13:00:00Z"));
-        assert_eq!(choice.next(), Some(at("2026-11-23T12:00:00Z")));
+        let choice = choose(&published(&(all + "v1.0.0@01 latest")), &terms, &BTreeMap::new(), at("2026-11-21T13:00:00Z"));
+        assert_eq!(choice.chosen.map(|one| one.version).as_deref(), Some("v1.0.0"));
+        assert_eq!((choice.newer.len(), choice.more, choice.published, choice.not_semver), (3, 4997, 5002, 1));
+        let young: Vec<&str> = choice.young.keys().map(String::as_str).collect();
+        assert_eq!((young.len(), young[0], young[15]), (16, "v2.0.4984", "v2.0.4999"), "the newest of them");
     }
 }

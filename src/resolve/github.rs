@@ -10,10 +10,9 @@ use super::place::GitHubRepository;
 use super::settings::ResolveSettings;
 use super::{Answer, Published, Question, Validators};
 
-/// Pages that are looked at.
-const PAGES: usize = 3;
-/// How many releases are asked for at once. Each comes with all of its assets, and some have hundreds.
-const SIZES: [u16; 3] = [100, 10, 1];
+/// How many releases are asked for at once, and how many such pages are looked at. Each release comes with all of its
+/// assets, and some have hundreds; each page is one of the requests that GitHub grants in an hour.
+const SIZES: [(u16, usize); 3] = [(100, 3), (10, 6), (1, 10)];
 /// What helps where the API refuses.
 const TOKEN: &str = "a GitHub token of the runner that may read the repository";
 
@@ -27,7 +26,7 @@ struct Release {
     published_at: Option<Timestamp>,
 }
 
-/// Asks for up to three pages of releases.
+/// Asks for the newest releases: up to 300, or fewer where they are large, or slow to come.
 ///
 /// # Errors
 /// When the first page cannot be had, or a further one for another reason than its size.
@@ -42,12 +41,20 @@ pub async fn ask(
     if reply.status == StatusCode::NOT_MODIFIED {
         return Ok(Answer::NotModified);
     }
-    let validators = Validators { page_size: (page_size != SIZES[0]).then_some(page_size), ..reply.validators() };
+    let validators = Validators { page_size: (page_size != SIZES[0].0).then_some(page_size), ..reply.validators() };
+    let pages = SIZES.iter().find(|(size, _)| *size == page_size).map_or(1, |(_, pages)| *pages);
     let mut published = Vec::new();
-    for page in 1..=PAGES {
+    let mut whole = false;
+    for page in 1..=pages {
         releases(&reply, http.now, &mut published)?;
+        let Some(next) = http.next(&reply)? else {
+            whole = true;
+            break;
+        };
         // The rest is older: better without it than with a limit that is used up.
-        let Some(next) = http.next(&reply)?.filter(|_| page < PAGES && !is_exhausted(&reply.headers)) else { break };
+        if page == pages || is_exhausted(&reply.headers) || http.is_late() {
+            break;
+        }
         let token = token.as_ref().filter(|_| !reply.redirected);
         let redirected = reply.redirected;
         reply = match http.follow(&next, &headers(&Validators::default()), token).await {
@@ -56,7 +63,7 @@ pub async fn ask(
             Err(failure) => return Err(failure),
         };
     }
-    Ok(Answer::Versions { published, validators, not_before: asked_to_wait(&reply.headers, http.now) })
+    Ok(Answer::Versions { published, whole, validators, not_before: asked_to_wait(&reply.headers, http.now) })
 }
 
 /// The first page, with as many releases as fit into the bounds.
@@ -69,7 +76,7 @@ async fn first_page(
 ) -> Result<(Reply, u16), Failure> {
     let base = settings.github_api.to_string();
     let GitHubRepository { owner, name } = repository;
-    let known = asked.validators.page_size.filter(|size| SIZES.contains(size)).unwrap_or(SIZES[0]);
+    let known = asked.validators.page_size.filter(|known| SIZES.iter().any(|(size, _)| size == known)).unwrap_or(SIZES[0].0);
     let mut size = known;
     loop {
         let text = format!("{}/repos/{owner}/{name}/releases?per_page={size}", base.trim_end_matches('/'));
@@ -78,8 +85,8 @@ async fn first_page(
         // An answer of another size has another name.
         let validators = if size == known { asked.validators.clone() } else { Validators::default() };
         match http.follow(&address, &headers(&validators), token).await {
-            Err(failure) if failure.reason == Reason::TooLarge => match SIZES.into_iter().find(|smaller| *smaller < size) {
-                Some(smaller) => size = smaller,
+            Err(failure) if failure.reason == Reason::TooLarge => match SIZES.into_iter().find(|(smaller, _)| *smaller < size) {
+                Some((smaller, _)) => size = smaller,
                 None => return Err(failure),
             },
             other => return other.map(|reply| (reply, size)),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use super::cidr::Cidr;
 use super::failure::{Failure, Reason};
 use super::settings::{ResolveSettings, names};
 
@@ -20,13 +21,20 @@ const METADATA: [IpAddr; 2] =
 pub struct Guard {
     allowed: Vec<String>,
     apiserver: Option<String>,
+    services: Vec<Cidr>,
     connect_limit: Duration,
 }
 
 impl Guard {
     /// As the settings say.
     pub fn new(settings: &ResolveSettings) -> Self {
-        Self { allowed: settings.allowed_hosts.clone(), apiserver: settings.apiserver.clone(), connect_limit: settings.connect_limit }
+        let ResolveSettings { allowed_hosts, apiserver, connect_limit, .. } = settings;
+        let around = || apiserver.as_deref().and_then(|host| Cidr::of_services(bare(host).parse().ok()?));
+        let services = match settings.service_cidrs.as_slice() {
+            [] => around().into_iter().collect(),
+            told => told.to_vec(),
+        };
+        Self { allowed: allowed_hosts.clone(), apiserver: apiserver.clone(), services, connect_limit: *connect_limit }
     }
 
     /// Whether a host may be asked, as far as its name tells. True: whatever its addresses are.
@@ -38,7 +46,8 @@ impl Guard {
             return Ok(true);
         }
         let address = bare(host).parse().ok().and_then(|address| self.refused_address(address));
-        address.or_else(|| self.refused_name(host)).map_or(Ok(false), |what| Err(refusal(host, port, what)))
+        let name = || self.refused_name(host).map(String::from);
+        address.or_else(name).map_or(Ok(false), |what| Err(refusal(host, port, &what)))
     }
 
     /// Looks a host up, checks every address, and connects to one of those.
@@ -48,8 +57,8 @@ impl Guard {
     pub async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Failure> {
         let allowed = self.check(host, port)?;
         let addresses = self.look_up(host, port, allowed).await?;
-        if !allowed && let Some(what) = addresses.iter().find_map(|address| self.refused_address(address.ip())) {
-            return Err(refusal(host, port, what));
+        if !allowed {
+            self.admit(host, port, &addresses)?;
         }
         let mut last = format!("nothing answered within {}", humantime::format_duration(self.connect_limit));
         for address in addresses {
@@ -60,6 +69,12 @@ impl Guard {
             }
         }
         Err(Failure::new(Reason::Unreachable, format!("cannot connect to {host}:{port}: {last}; check the host and the network policies")))
+    }
+
+    /// Whether all that a name was looked up to may be connected to: one address that may not is enough to refuse it.
+    fn admit(&self, host: &str, port: u16, addresses: &[SocketAddr]) -> Result<(), Failure> {
+        let refused = addresses.iter().find_map(|address| self.refused_address(address.ip()));
+        refused.map_or(Ok(()), |what| Err(refusal(host, port, &what)))
     }
 
     async fn look_up(&self, host: &str, port: u16, allowed: bool) -> Result<Vec<SocketAddr>, Failure> {
@@ -105,30 +120,38 @@ impl Guard {
         }
     }
 
-    fn refused_address(&self, address: IpAddr) -> Option<&'static str> {
+    fn refused_address(&self, address: IpAddr) -> Option<String> {
         let address = unwrapped(address);
         let is_apiserver = |server: &String| bare(server).parse() == Ok(address);
         if self.apiserver.as_ref().is_some_and(is_apiserver) {
-            return Some("the apiserver");
+            return Some("the apiserver".into());
         }
-        if METADATA.contains(&address) {
-            return Some("the cloud's metadata");
+        if let Some(range) = self.services.iter().find(|range| range.contains(address)) {
+            return Some(format!("among the addresses of the cluster's services ({range}; --service-cidr says which these are)"));
         }
-        let (link_local, this_host) = match address {
-            IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0 || v4.is_broadcast()),
-            IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.is_unspecified()),
-        };
-        if address.is_loopback() {
-            Some("the runner itself (a loopback address)")
-        } else if link_local {
-            Some("a link-local address, as the cloud's metadata have")
-        } else if this_host {
-            Some("no host (an unspecified or broadcast address)")
-        } else if address.is_multicast() {
-            Some("a multicast address")
-        } else {
-            None
-        }
+        refused_anywhere(address).map(String::from)
+    }
+}
+
+/// What an address is that no cluster has to be asked about.
+fn refused_anywhere(address: IpAddr) -> Option<&'static str> {
+    if METADATA.contains(&address) {
+        return Some("the cloud's metadata");
+    }
+    let (link_local, this_host) = match address {
+        IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[0] == 0 || v4.is_broadcast()),
+        IpAddr::V6(v6) => (v6.is_unicast_link_local(), v6.is_unspecified()),
+    };
+    if address.is_loopback() {
+        Some("the runner itself (a loopback address)")
+    } else if link_local {
+        Some("a link-local address, as the cloud's metadata have")
+    } else if this_host {
+        Some("no host (an unspecified or broadcast address)")
+    } else if address.is_multicast() {
+        Some("a multicast address")
+    } else {
+        None
     }
 }
 
@@ -194,6 +217,9 @@ mod tests {
             ("224.0.0.1", true),
             ("255.255.255.255", true),
             ("10.96.0.1", true),
+            ("10.96.4.4", true),
+            ("10.111.0.1", true),
+            ("::ffff:10.100.0.1", true),
             ("100.100.100.200", true),
             ("::1", true),
             ("::", true),
@@ -213,6 +239,47 @@ mod tests {
             ("fd12:3456::1", false),
         ] {
             assert_eq!(guard().refused_address(address.parse().unwrap()).is_some(), refused, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_looked_up_to_an_address_of_the_cluster_is_refused() {
+        let guard = guard();
+        let at = |addresses: &[&str]| addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 443)).collect::<Vec<_>>();
+        for (addresses, refused) in [
+            (&["140.82.121.6"][..], None),
+            (&["140.82.121.6", "10.96.9.9"], Some("10.96.0.0/12")),
+            (&["169.254.169.254"], Some("link-local")),
+            (&["::1", "140.82.121.6"], Some("loopback")),
+        ] {
+            let told = guard.admit("releases.example.org", 443, &at(addresses)).err().map(|failure| failure.message);
+            assert_eq!(told.is_some(), refused.is_some(), "{addresses:?}");
+            assert!(told.unwrap_or_default().contains(refused.unwrap_or_default()), "{addresses:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_services_that_are_told_take_the_place_of_the_one_that_is_guessed() {
+        let settings = ResolveSettings {
+            apiserver: Some("10.0.0.1".into()),
+            service_cidrs: vec!["10.0.0.0/16".parse().unwrap(), "fd00::/112".parse().unwrap()],
+            ..ResolveSettings::default()
+        };
+        let guessed = Guard::new(&ResolveSettings { service_cidrs: Vec::new(), ..settings.clone() });
+        let told = Guard::new(&settings);
+        for (address, by_guess, by_word) in [
+            ("10.0.0.1", true, true),
+            ("10.0.9.9", true, true),
+            ("10.1.0.4", true, false),
+            ("fd00::9", false, true),
+            ("10.16.0.1", false, false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(
+                (guessed.refused_address(address).is_some(), told.refused_address(address).is_some()),
+                (by_guess, by_word),
+                "{address}"
+            );
         }
     }
 

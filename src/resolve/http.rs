@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use kube::client::ConfigExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower::Service;
 
 use ::http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
@@ -26,6 +27,8 @@ use crate::text::one_line;
 
 /// Redirects of one request that are followed.
 const REDIRECTS: usize = 5;
+/// Longest name of a server's for its answer that is kept.
+const VALIDATOR: usize = 256;
 /// Bytes of a response's head.
 const HEAD: usize = 64 << 10;
 
@@ -40,6 +43,7 @@ pub struct Http<'a> {
     plain: Sender,
     secure: Option<Sender>,
     left: usize,
+    begun: Instant,
 }
 
 /// What came back.
@@ -65,7 +69,8 @@ impl Reply {
 
     /// What this answer is called by its server.
     pub fn validators(&self) -> Validators {
-        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= 256).map(str::to_owned);
+        let text =
+            |name| self.headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| text.len() <= VALIDATOR).map(str::to_owned);
         Validators { etag: text(header::ETAG), last_modified: text(header::LAST_MODIFIED), page_size: None }
     }
 }
@@ -97,7 +102,20 @@ impl<'a> Http<'a> {
             let client = builder.build::<_, Empty<Bytes>>(connector);
             Box::new(move |request| client.request(request)) as Sender
         });
-        Self { now, settings, guard, plain: Box::new(move |request| plain.request(request)), secure, left: settings.total_limit }
+        Self {
+            now,
+            settings,
+            guard,
+            plain: Box::new(move |request| plain.request(request)),
+            secure,
+            left: settings.total_limit,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Whether half of the time is gone in which the question must be answered: what can be done without is left then.
+    pub fn is_late(&self) -> bool {
+        self.begun.elapsed() > self.settings.time_limit / 2
     }
 
     /// Sends a request and follows redirects. The credentials go to the address itself, and never any further.
@@ -177,6 +195,14 @@ impl<'a> Http<'a> {
         }
         let response = sender(request).await.map_err(|error| broken(address, &error))?;
         let (parts, body) = response.into_parts();
+        let conditional = headers.contains_key(header::IF_NONE_MATCH) || headers.contains_key(header::IF_MODIFIED_SINCE);
+        if parts.status == StatusCode::NOT_MODIFIED && !conditional {
+            let message = format!(
+                "{} answered 304, not modified, to a question that names no earlier answer; it must answer that with 200",
+                shown(address)
+            );
+            return Err(Failure::new(Reason::Malformed, message));
+        }
         let body = if parts.status.is_success() { self.read(address, body).await? } else { Vec::new() };
         Ok(Reply { from: address.clone(), redirected: false, status: parts.status, headers: parts.headers, body })
     }

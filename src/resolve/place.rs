@@ -4,6 +4,8 @@ use std::fmt;
 
 use ::http::Uri;
 
+use super::link::port;
+
 /// Where versions are published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -75,6 +77,18 @@ impl Place {
     }
 }
 
+impl Place {
+    /// The host that is asked, with its port: what it wants of one who asks it, it wants of all. The API of GitHub is a
+    /// setting of the runner, and one host.
+    pub fn host(&self) -> String {
+        match self {
+            Self::GitHub(_) => "GitHub's API".into(),
+            Self::Server(address) => format!("{}:{}", address.host().unwrap_or_default(), port(address)).to_ascii_lowercase(),
+            Self::Registry(repository) => repository.registry.to_ascii_lowercase(),
+        }
+    }
+}
+
 fn github(rest: &str) -> Option<GitHubRepository> {
     let (owner, name) = rest.trim_end_matches('/').split_once('/')?;
     let fits = |part: &str| {
@@ -129,6 +143,22 @@ mod tests {
             ("oci://docker.io/rancher/k3s", "oci://registry-1.docker.io/rancher/k3s"),
         ] {
             assert_eq!(Place::parse(url).map(|place| place.to_string()), Ok(expected.into()), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_the_same_whatever_is_asked_of_it() {
+        for (one, other, same) in [
+            ("github-releases://a/b", "github-releases://c/d", true),
+            ("https://x.example/stable", "https://X.example:443/latest?arch=arm64", true),
+            ("https://x.example/stable", "http://x.example/stable", false),
+            ("https://x.example/stable", "https://y.example/stable", false),
+            ("oci://quay.io/kairos/ubuntu", "oci://quay.io/kairos/debian", true),
+            ("oci://docker.io/alpine", "oci://registry-1.docker.io/rancher/k3s", true),
+            ("oci://r.example:5000/a", "oci://r.example/a", false),
+        ] {
+            let host = |url: &str| Place::parse(url).unwrap().host();
+            assert_eq!(host(one) == host(other), same, "{one} {other}");
         }
     }
 

@@ -70,7 +70,7 @@ pub async fn ask(
         }
         match http.next(&reply)? {
             Some(next) => address = next,
-            None => return Ok(Answer::Versions { published, validators, not_before: None }),
+            None => return Ok(Answer::Versions { published, whole: true, validators, not_before: None }),
         }
     }
     let message = format!("{} has more than {PAGES} pages of tags; it must have fewer tags, or larger pages", asked.place);

@@ -35,7 +35,7 @@ pub async fn ask(http: &mut Http<'_>, address: &Uri, asked: &Question) -> Result
     };
     let prerelease = parse(&version).is_some_and(|version| is_unfinished(&version));
     let published = vec![Published { version, published: None, prerelease }];
-    Ok(Answer::Versions { published, validators: reply.validators(), not_before: None })
+    Ok(Answer::Versions { published, whole: true, validators: reply.validators(), not_before: None })
 }
 
 /// The version that a body is.

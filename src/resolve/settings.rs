@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::Uri;
 
+use super::cidr::Cidr;
+
 /// A token or a password. It cannot be printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -50,6 +52,8 @@ pub struct ResolveSettings {
     pub insecure_registries: Vec<String>,
     /// Hosts, as host or host:port, that are asked although their addresses are the machine's, the link's or the cluster's own.
     pub allowed_hosts: Vec<String>,
+    /// Ranges of addresses in which the cluster's services are; none: the largest one that begins where the apiserver's does.
+    pub service_cidrs: Vec<Cidr>,
     /// The apiserver's own host or address (KUBERNETES_SERVICE_HOST), which is never asked.
     pub apiserver: Option<String>,
     /// How long a whole question may take.
@@ -70,11 +74,12 @@ impl Default for ResolveSettings {
             registry_credentials: BTreeMap::new(),
             insecure_registries: Vec::new(),
             allowed_hosts: Vec::new(),
+            service_cidrs: Vec::new(),
             apiserver: None,
-            time_limit: Duration::from_secs(20),
+            time_limit: Duration::from_secs(10),
             connect_limit: Duration::from_secs(5),
             body_limit: 1 << 20,
-            total_limit: 4 << 20,
+            total_limit: 8 << 20,
         }
     }
 }

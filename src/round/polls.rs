@@ -1,13 +1,18 @@
 //! The URLs of channels are asked after everything else of a round is written: a server that hangs keeps nobody waiting but
 //! the next round, and not for long. What it said becomes part of what the round saw, the channel is decided once more, and
-//! its status written: that is the poll's one write, but for the slot where one is taken (see [`crate::channel::poll`]).
+//! its status written: that is the poll's one write, but for the slot where one is taken (see [`crate::channel::poll`]), and
+//! for an Event where there is something to tell.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
+use indexmap::IndexMap;
+use jiff::Timestamp;
 
 use super::{Mode, Round, Shutdown, status_after};
+use crate::channel::answer::{Told, told};
 use crate::channel::nodes::Fleet;
 use crate::channel::poll::{self, Wants};
 use crate::channel::{Channel, api::KIND};
@@ -15,14 +20,16 @@ use crate::cluster::apply::apply;
 use crate::cluster::{Cluster, kinds};
 use crate::decide::decide;
 use crate::outcome::{ActionOutcome, Verdict};
-use crate::plan::{Decision, Plan};
+use crate::plan::{Action, Decision, Plan};
 use crate::reason::Reason;
 use crate::resolve::{Answer, Failure, resolve};
 use crate::settings::Settings;
 use crate::snapshot::{Snapshot, objects};
 
-/// How many URLs are asked at once.
-const PARALLEL: usize = 8;
+/// How many hosts are asked at once.
+const HOSTS: usize = 8;
+/// How many URLs of one host are, once it has answered for the first.
+const AT_ONCE: usize = 4;
 
 /// For so long all of a round are asked: who hangs must not keep the answers of others until their slots are stale. The rest
 /// is asked in the next rounds, who waits longest first.
@@ -57,7 +64,7 @@ pub async fn ask(cluster: &Cluster, settings: &Settings, round: &mut Round, mode
     let mut plan = decide(&snapshot, settings);
     plan.decisions.retain(|decision| decision.subject.kind == KIND && asked.contains(&decision.subject.uid));
     // What follows from the version is the next round's, which sees the rest of the cluster as it is by then.
-    plan.decisions.iter_mut().for_each(|decision| decision.steps.clear());
+    plan.decisions.iter_mut().for_each(|decision| decision.steps.retain(|step| step.actions.iter().all(is_event)));
     let outcome = apply(cluster, &plan, mode, usize::MAX, &|| shutdown.is_requested()).await;
     round.outcome.actions.extend(outcome.actions);
     for decision in plan.decisions {
@@ -69,22 +76,56 @@ pub async fn ask(cluster: &Cluster, settings: &Settings, round: &mut Round, mode
 }
 
 /// What the URLs of all channels answer that a round over this snapshot would ask for.
-pub async fn look(settings: &Settings, snapshot: &Snapshot) -> BTreeMap<String, Answer> {
+pub async fn look(settings: &Settings, snapshot: &Snapshot) -> BTreeMap<String, Told> {
     let plan = decide(snapshot, settings);
     let channels: Vec<Channel> = due(snapshot, &plan).map(|(channel, _)| channel.clone()).collect();
     answers(&channels, settings, snapshot).await
 }
 
-async fn answers(channels: &[Channel], settings: &Settings, snapshot: &Snapshot) -> BTreeMap<String, Answer> {
-    let ask = |channel: Channel| async move {
-        let answer = match poll::question(&channel, snapshot.now) {
-            Ok(question) => resolve(&question, &settings.resolve).await,
-            Err(message) => Answer::Failed(Failure::new(crate::resolve::Reason::Malformed, message)),
-        };
-        (channel.meta.uid, answer)
-    };
-    let all = stream::iter(channels.iter().cloned().map(ask)).buffer_unordered(PARALLEL);
+async fn answers(channels: &[Channel], settings: &Settings, snapshot: &Snapshot) -> BTreeMap<String, Told> {
+    let mut hosts: IndexMap<String, Vec<Channel>> = IndexMap::new();
+    for channel in channels {
+        let host = poll::place(&channel.spec).map(|place| place.host()).unwrap_or_default();
+        hosts.entry(host).or_default().push(channel.clone());
+    }
+    let hosts = hosts.into_values().map(|channels| of_host(channels, settings, snapshot.now).boxed());
+    let all = stream::iter(hosts).flatten_unordered(HOSTS);
     all.take_until(tokio::time::sleep(LIMIT)).collect().await
+}
+
+/// Asks one host: for one channel, and then for the others. Once it wants to be left alone, whoever comes next is told so in
+/// its place.
+fn of_host(channels: Vec<Channel>, settings: &Settings, now: Timestamp) -> impl Stream<Item = (String, Told)> {
+    let enough: Arc<OnceLock<Failure>> = Arc::default();
+    let ask = move |channel: Channel| {
+        let enough = enough.clone();
+        async move {
+            let answer = match (enough.get(), poll::question(&channel, now)) {
+                (Some(enough), _) => Answer::Failed(enough.clone()),
+                (None, Ok(question)) => resolve(&question, &settings.resolve).await,
+                (None, Err(message)) => Answer::Failed(Failure::new(crate::resolve::Reason::Malformed, message)),
+            };
+            if let Some(failure) = had_enough(&answer, &channel) {
+                enough.get_or_init(|| failure);
+            }
+            (channel.meta.uid.clone(), told(&channel, answer, now))
+        }
+    };
+    let mut channels = channels.into_iter();
+    let first = stream::iter(channels.next()).then(ask.clone());
+    first.chain(stream::iter(channels).map(ask).buffer_unordered(AT_ONCE))
+}
+
+/// What a host that wants to be left alone says to whoever comes next.
+fn had_enough(answer: &Answer, channel: &Channel) -> Option<Failure> {
+    let until = match answer {
+        Answer::Failed(failure) => failure.not_before?,
+        Answer::Versions { not_before, .. } => (*not_before)?,
+        Answer::NotModified => return None,
+    };
+    let host = poll::place(&channel.spec).ok()?.host();
+    let message = format!("{host} is not asked: it wants to be left alone until {until:.0}, as another channel was told in the same round");
+    Some(Failure { not_before: Some(until), ..Failure::new(crate::resolve::Reason::RateLimited { until }, message) })
 }
 
 /// The channels that are to be asked for, and what was decided about them.
@@ -93,6 +134,10 @@ fn due<'a>(snapshot: &'a Snapshot, plan: &'a Plan) -> impl Iterator<Item = (&'a 
     let decisions = plan.decisions.iter().filter(|decision| decision.subject.kind == KIND && decision.reason == Reason::Polling);
     let of = |decision: &Decision| snapshot.channels.iter().find(|channel| channel.meta.uid == decision.subject.uid);
     decisions.filter_map(move |decision| of(decision).filter(|channel| asks(channel)).map(|channel| (channel, decision)))
+}
+
+fn is_event(action: &Action) -> bool {
+    matches!(action, Action::Create { object } if object["kind"] == "Event")
 }
 
 /// The channel to ask for, as it is now: where the slot is taken, it must be ours.

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use super::workload::is_named_for_ever;
 use super::world::{Happening, World};
 use crate::names;
-use crate::snapshot::views::{Container, ContainerState, Job, Owner, Pod, Trouble};
+use crate::snapshot::views::{Container, ContainerState, Job, Node, Owner, Pod, Trouble};
 
 /// The first pause after a pod of a Job has failed; each further one is twice as long.
 const BACKOFF: i64 = 10;
@@ -169,11 +169,8 @@ impl World {
 
     /// A node that takes pods; they are taken in turn.
     fn place(&mut self) -> Option<String> {
-        let start = self.cursor.clone();
-        let takes = |name: &str| self.seen.nodes.get(name).is_some_and(|node| node.ready && !node.unschedulable && !node.deleting);
-        let after = self.seen.nodes.range::<String, _>((std::ops::Bound::Excluded(start.clone()), std::ops::Bound::Unbounded));
-        let before = self.seen.nodes.range::<String, _>((std::ops::Bound::Unbounded, std::ops::Bound::Included(start)));
-        let found = after.chain(before).map(|(name, _)| name).find(|name| takes(name)).cloned();
+        let takes = |node: &&Node| node.ready && !node.unschedulable && !node.deleting;
+        let found = self.seen.nodes.in_turn(&self.cursor).find(takes).map(|node| node.name.clone());
         self.cursor.clone_from(found.as_ref()?);
         found
     }

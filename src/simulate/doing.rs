@@ -1,10 +1,12 @@
 //! What a node does in one word, and on whose behalf: by the statuses of the operations that concern it.
 
+use std::collections::{BTreeMap, btree_map};
+use std::iter::Peekable;
+
 use jiff::Timestamp;
 
 use super::trace::{Span, State};
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeStep};
-use crate::nodeop::runs::Walk;
 use crate::reason::Reason;
 use crate::snapshot::Resource;
 use crate::snapshot::views::Node;
@@ -32,6 +34,22 @@ impl<'a> Running<'a> {
                 wanted.then_some((State::Waiting, None))
             }
         }
+    }
+}
+
+/// Looks up names that come in ascending order: one walk over a map instead of a search for each of ten thousand.
+struct Walk<'m, T>(Peekable<btree_map::Iter<'m, String, T>>);
+
+impl<'m, T> Walk<'m, T> {
+    /// A walk from the beginning.
+    fn over(map: &'m BTreeMap<String, T>) -> Self {
+        Self(map.iter().peekable())
+    }
+
+    /// The value of a name that comes after those asked for before.
+    fn find(&mut self, name: &str) -> Option<&'m T> {
+        while self.0.next_if(|(there, _)| there.as_str() < name).is_some() {}
+        self.0.next_if(|(there, _)| there.as_str() == name).map(|(_, value)| value)
     }
 }
 

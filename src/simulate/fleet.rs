@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::names;
 use crate::selector::NodeSelector;
+use crate::snapshot::nodes::Nodes;
 use crate::snapshot::views::{Budget, Node, Owner, Pod};
 
 /// Label of a node's zone.
@@ -27,7 +28,7 @@ pub struct Size {
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
     /// Nodes by name: `control-1`, `worker-07`.
-    pub nodes: BTreeMap<String, Node>,
+    pub nodes: Nodes,
     /// What runs on them.
     pub pods: Vec<Pod>,
     /// The budgets over that.

@@ -211,7 +211,9 @@ impl Rollout {
         let seen = &self.world.seen;
         let mut order: Vec<String> = Vec::new();
         let mut known = BTreeSet::new();
-        let targeted = seen.nodeops.iter().flat_map(|op| order::targets(seen, &op.spec, None)).map(|node| node.name.clone());
+        let control_plane = order::control_plane(seen);
+        let targeted =
+            seen.nodeops.iter().flat_map(|op| order::targets(seen, &control_plane, &op.spec, None)).map(|node| node.name.clone());
         for name in self.taken.iter().cloned().chain(targeted).chain(self.spans.keys().cloned()) {
             if known.insert(name.clone()) {
                 order.push(name);
@@ -245,7 +247,12 @@ impl Rollout {
         let name = path(decision);
         OperationTrace {
             kind: decision.subject.kind.clone(),
-            completed: decision.settled && !decision.failed && counts.pending == 0 && counts.in_flight == 0,
+            // A selector that matches nothing may well be a typing error, over which nobody's gate should be green.
+            completed: decision.settled
+                && !decision.failed
+                && decision.reason != Reason::NoMatchingNodes
+                && counts.pending == 0
+                && counts.in_flight == 0,
             reason: decision.reason,
             message: decision.message.clone(),
             done: number(counts.completed),

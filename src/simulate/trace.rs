@@ -38,7 +38,7 @@ pub struct OperationTrace {
     pub kind: String,
     /// `<namespace>/<name>`.
     pub name: String,
-    /// Whether every node that it targets is done, and none failed.
+    /// Whether every node that it targets is done, none failed, and there is one.
     pub completed: bool,
     /// Why it stands where it stands.
     pub reason: Reason,

@@ -15,6 +15,7 @@ use super::model::{Model, Spread};
 use super::workload::Workload;
 use crate::mutant::Mutant;
 use crate::nodeop::api::{NodeOpSpec, NodeOpStatus};
+use crate::snapshot::nodes::Nodes;
 use crate::snapshot::views::{Job, Node, Pod};
 use crate::snapshot::{Reference, Resource, Snapshot, doubts};
 
@@ -214,7 +215,7 @@ impl World {
     /// What a round sees that looks now: with the pods of draining nodes, the budgets over them, and every absence that a
     /// decision would rest on.
     pub fn look(&mut self) -> &Snapshot {
-        let mut extra = Snapshot { nodes: BTreeMap::new(), ..self.looked_again(&self.seen) };
+        let mut extra = Snapshot { nodes: Nodes::default(), ..self.looked_again(&self.seen) };
         self.seen.now = extra.now;
         self.seen.drains = std::mem::take(&mut extra.drains);
         self.seen.budgets = std::mem::take(&mut extra.budgets);

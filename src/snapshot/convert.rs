@@ -27,10 +27,7 @@ pub(crate) fn meta(raw: wire::Metadata) -> Meta {
         generation: raw.generation,
         created: raw.creation_timestamp,
         deleting: raw.deletion_timestamp.is_some(),
-        foreign_finalizer: raw
-            .finalizers
-            .iter()
-            .any(|finalizer| [names::FOREIGN_FINALIZER, names::K3OS_FINALIZER].contains(&finalizer.as_str())),
+        foreign_finalizer: names::FOREIGN_FINALIZERS.iter().any(|foreign| raw.finalizers.iter().any(|name| name == foreign.name)),
         moved: false,
         annotations: raw.annotations.into_iter().filter(|(key, _)| OURS.iter().any(|prefix| key.starts_with(prefix))).collect(),
     }
@@ -228,7 +225,7 @@ pub(crate) fn event(raw: wire::Event) -> (Option<Timestamp>, Trouble) {
 }
 
 pub(crate) fn owner(metadata: &wire::Metadata) -> Option<Owner> {
-    let owner = metadata.owner_references.iter().find(|owner| owner.controller)?;
+    let owner = metadata.controller()?;
     Some(Owner { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() })
 }
 

@@ -62,7 +62,9 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     let built: Vec<bool> = file.snapshot.artifacts.iter().map(is_built).collect();
     let rendered: Vec<bool> =
         file.snapshot.upgrades.iter().map(|upgrade| image_of(&file.snapshot, upgrade).as_ref() == Some(&upgrade.spec.image)).collect();
-    let settled: Vec<([bool; 2], bool)> = file.snapshot.channels.iter().map(is_asked).collect();
+    let asked: Vec<Vec<Option<usize>>> = who_asks(&file.snapshot.channels);
+    let settled: Vec<bool> =
+        file.snapshot.channels.iter().map(|channel| channel.status.spec_hash.as_ref() == Some(&channel_hash(channel))).collect();
     let unchanged: Vec<bool> = file.snapshot.nodeops.iter().map(|op| is_as_made(&file.snapshot, op)).collect();
     walk::file(file, &mut |_, text| {
         if let Some(hash) = hashes.get(text) {
@@ -79,11 +81,11 @@ pub fn hash_names(file: &mut SnapshotFile) -> BTreeMap<String, String> {
     for (artifact, _) in file.snapshot.artifacts.iter_mut().zip(built).filter(|(_, built)| *built) {
         artifact.status.spec_hash = Some(artifact_hash(&artifact.spec));
     }
-    for (channel, (asked, current)) in file.snapshot.channels.iter_mut().zip(settled) {
-        let same = |asked: bool, half: &str| if asked { half.to_string() } else { "other".into() };
-        let halves = poll::asked(&channel.spec);
-        let (url, terms) = halves.split_once('.').unwrap_or((&halves, ""));
-        channel.status.asked = channel.status.asked.take().map(|_| format!("{}.{}", same(asked[0], url), same(asked[1], terms)));
+    let asks: Vec<String> = file.snapshot.channels.iter().map(|channel| poll::asked(&channel.spec)).collect();
+    for ((channel, asked), current) in file.snapshot.channels.iter_mut().zip(asked).zip(settled) {
+        let part = |(part, who): (usize, &Option<usize>)| who.and_then(|who| poll::part(&asks[who], part)).unwrap_or("other");
+        let parts: Vec<&str> = asked.iter().enumerate().map(part).collect();
+        channel.status.asked = channel.status.asked.take().map(|_| parts.join("."));
         channel.status.spec_hash = current.then(|| channel_hash(channel)).or(channel.status.spec_hash.take());
     }
     let made_from: Vec<Option<String>> = file.snapshot.nodeops.iter().map(|op| made_from(&file.snapshot, op)).collect();
@@ -119,12 +121,19 @@ fn render_again(snapshot: &mut Snapshot, rendered: &[bool]) {
     }
 }
 
-/// Whether a channel asks now where it asked last, and for the same; and whether what it says is what its status speaks of.
-fn is_asked(channel: &Channel) -> ([bool; 2], bool) {
-    let status = &channel.status;
-    let (last, now) = (status.asked.clone().unwrap_or_default(), poll::asked(&channel.spec));
-    let same = |part: usize| last.split('.').nth(part) == now.split('.').nth(part);
-    ([same(0), same(1)], status.spec_hash.as_ref() == Some(&channel_hash(channel)))
+/// Of each channel, part by part of what it asked last: which channel asks so now, itself before others. What a server has
+/// told a channel whose URL was edited since holds for those that name it.
+fn who_asks(channels: &[Channel]) -> Vec<Vec<Option<usize>>> {
+    let asks: Vec<String> = channels.iter().map(|channel| poll::asked(&channel.spec)).collect();
+    let who = |at: usize, channel: &Channel| {
+        let last = channel.status.asked.as_deref().unwrap_or_default();
+        let who = |part: usize| {
+            let asked = poll::part(last, part).filter(|asked| !asked.is_empty())?;
+            std::iter::once(at).chain(0..asks.len()).find(|other| poll::part(&asks[*other], part) == Some(asked))
+        };
+        (0..asks[at].split('.').count()).map(who).collect()
+    };
+    channels.iter().enumerate().map(|(at, channel)| who(at, channel)).collect()
 }
 
 /// From what an upgrade, or a channel, would have made a NodeOp that is as this one is.

@@ -42,7 +42,7 @@ raw! {
     }
     /// Only the metadata of any object.
     Bare { metadata: Metadata, }
-    OwnerReference { kind: String, name: String, uid: String, controller: bool, }
+    OwnerReference { api_version: String, kind: String, name: String, uid: String, controller: bool, }
     Condition { #[serde(rename = "type")] kind: String, status: String, reason: String, message: String, }
 
     Node { metadata: NodeMetadata, spec: NodeSpec, status: NodeStatus, }
@@ -140,6 +140,13 @@ raw! {
 /// Which labels or annotations of Kairos' own and of ours a manager owns; all others are passed over.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ManagedKeys(Vec<String>);
+
+impl Metadata {
+    /// Who controls the object: that is written by whoever has made it.
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
+}
 
 impl ManagedKeys {
     /// Whether this key is among them.

@@ -11,7 +11,7 @@ use crate::plan::{Action, Decision, NodeApply, NodeLabels, Plan, Step};
 use crate::reason::Reason;
 use crate::settings::Settings;
 use crate::snapshot::Reference;
-use crate::snapshot::views::{Holder, Job, Node, Owner, Pod};
+use crate::snapshot::views::{Holder, Job, Node, Pod};
 
 /// What is left of Rounds in a cluster.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +26,44 @@ pub struct Leftovers {
     pub orphans: Vec<Reference>,
     /// Who would begin anew what is ended here.
     pub runners: Vec<Runner>,
-    /// NodeOps with the existing operator's finalizer, which nobody but that operator takes off: their deletion would wait.
-    pub finalizers: Vec<Reference>,
+    /// What bears our marks and was made by somebody else: it is left alone.
+    pub strangers: Vec<Stranger>,
+    /// Resources whose deletion would wait for another operator.
+    pub finalizers: Vec<Held>,
+}
+
+/// A Job or Pod with our marks that none of ours controls: marks are labels, and labels are copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// The Job or Pod.
+    pub what: Reference,
+    /// The node that it is on.
+    pub node: String,
+    /// The resource that it says it is of, if nobody controls it: it may have been ours.
+    pub orphan_of: Option<String>,
+    /// It has ended.
+    pub over: bool,
+}
+
+/// A resource with another operator's finalizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The resource.
+    pub what: Reference,
+    /// The finalizer.
+    pub by: &'static names::ForeignFinalizer,
+    /// Which of the resource's finalizers it is.
+    pub at: usize,
+}
+
+impl Held {
+    /// What takes it off, and no other.
+    pub fn remedy(&self) -> String {
+        let Reference { kind, namespace, name, .. } = &self.what;
+        let path = format!("/metadata/finalizers/{}", self.at);
+        let patch = json!([{"op": "test", "path": path, "value": self.by.name}, {"op": "remove", "path": path}]);
+        format!("kubectl -n {namespace} patch {} {name} --type=json -p '{patch}'", kind.to_lowercase())
+    }
 }
 
 /// A node, and whether anything on it was written by the labeller.
@@ -71,11 +107,6 @@ pub fn decide(left: &Leftovers, settings: &Settings, labels: bool) -> Plan {
     let orphans = left.orphans.iter().filter(|orphan| settings.acts_on(&orphan.namespace)).map(remove_orphan);
     let nodes = left.nodes.iter().filter_map(|marked| node(left, settings, marked, labels));
     Plan { decisions: jobs.chain(pods).chain(orphans).chain(nodes).collect() }
-}
-
-/// Whether an object with our marks was made by us: marks can be copied, onto a Deployment's pods for example.
-pub fn is_made_by_us(owner: Option<&Owner>) -> bool {
-    owner.is_none_or(|owner| matches!(owner.kind.as_str(), "NodeOp" | "OSArtifact" | "Node" | "Job"))
 }
 
 fn end_job(job: &Job) -> Decision {
@@ -151,7 +182,13 @@ fn still_there(left: &Leftovers, settings: &Settings, node: &Node) -> Option<Str
     let jobs = left.jobs.iter().filter(|job| job.node == node.name && !job.is_finished());
     let jobs = jobs.map(|job| format!("Job {}/{}", job.namespace, job.name));
     let pods = left.pods.iter().filter(|pod| pod.node == node.name && !pod.is_terminal()).map(|pod| format!("pod {}", pod.path()));
-    let all: BTreeSet<String> = jobs.chain(pods).collect();
+    // What its owner was taken off may still be the very command that the lock is for.
+    let holders = [&node.lock, &node.cordoned_by].into_iter().flatten();
+    let holders: Vec<&str> = holders.filter_map(Holder::parts).map(|(_, _, uid)| uid).collect();
+    let orphaned = |stranger: &&Stranger| stranger.orphan_of.as_deref().is_some_and(|uid| holders.contains(&uid));
+    let orphans = left.strangers.iter().filter(|stranger| stranger.node == node.name && !stranger.over).filter(orphaned);
+    let orphans = orphans.map(|stranger| format!("{} without an owner, which is left to you", stranger.what));
+    let all: BTreeSet<String> = jobs.chain(pods).chain(orphans).collect();
     let away = if node.ready { "" } else { "; the node is not Ready, so nobody tells that it has ended: delete the Node if it is gone" };
     let limited = if settings.namespaces.is_empty() { "" } else { " (--namespace may leave it out)" };
     let names = all.into_iter().collect::<Vec<_>>().join(", ");
@@ -178,6 +215,7 @@ fn acts(subject: Reference, reason: Reason, message: &str, action: Action) -> De
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::views::Owner;
 
     fn holder(manager: &str) -> Option<Holder> {
         Some(Holder { value: "default/op@u".into(), manager: manager.into() })
@@ -275,9 +313,32 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_were_copied_make_nothing_ours() {
-        let owner = |kind: &str| Owner { kind: kind.into(), ..Owner::default() };
-        assert!(is_made_by_us(None) && is_made_by_us(Some(&owner("NodeOp"))));
-        assert!(!is_made_by_us(Some(&owner("ReplicaSet"))));
+    fn what_lost_its_owner_keeps_the_node_of_its_operation_and_no_other() {
+        let what = Reference::new("Pod", "default", "p", "p");
+        let orphan = Stranger { what, node: "n1".into(), orphan_of: Some("u".into()), over: false };
+        let left = |stranger: Stranger| Leftovers { strangers: vec![stranger], ..one(held()) };
+        let told = with(&left(orphan.clone()));
+        assert_eq!(told, ["Node n1: still on the node: Pod default/p without an owner, which is left to you"]);
+        for harmless in [
+            Stranger { orphan_of: Some("other".into()), ..orphan.clone() },
+            Stranger { orphan_of: None, ..orphan.clone() },
+            Stranger { over: true, ..orphan.clone() },
+            Stranger { node: "n2".into(), ..orphan },
+        ] {
+            assert_eq!(with(&left(harmless)), ["unlock Node n1"]);
+        }
+    }
+
+    #[test]
+    fn of_the_finalizers_of_a_resource_only_the_operators_is_taken_off() {
+        let what = Reference::new("OSArtifact", "default", "iso", "u");
+        let held = Held { what, by: names::foreign_finalizer("OSArtifact").unwrap(), at: 1 };
+        let path = r#""path":"/metadata/finalizers/1""#;
+        assert_eq!(
+            held.remedy(),
+            format!(
+                r#"kubectl -n default patch osartifact iso --type=json -p '[{{"op":"test",{path},"value":"build.kairos.io/osbuilder-finalizer"}},{{"op":"remove",{path}}}]'"#
+            )
+        );
     }
 }

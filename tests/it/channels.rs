@@ -1,6 +1,8 @@
 //! UpdateChannels on a real control plane, with real servers of the tests' own: GitHub's release API, a channel server, an
 //! OCI registry. What is asked is counted by the servers, and who is updated by the audit log.
 
+mod polls;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -71,7 +73,7 @@ impl Watched {
 
     /// The last poll was a day ago, and nobody wants to be left alone.
     fn is_due(&self, name: &str) {
-        let patch = json!({"lastPolled": "2026-01-01T00:00:00Z", "nextPoll": null});
+        let patch = json!({"lastPolled": "2026-01-01T00:00:00Z", "nextPoll": null, "retryAfter": null});
         self.corner.patch_status("updatechannels.k3os.io", name, &patch);
     }
 }
@@ -115,6 +117,15 @@ fn slots(written: &[Value]) -> Vec<BTreeSet<String>> {
         status["updating"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap().to_string()).collect()
     };
     written.iter().map(names).collect()
+}
+
+/// The reasons of the Events about a channel.
+fn events(corner: &Corner, name: &str) -> Vec<String> {
+    let events = corner.list("events.events.k8s.io");
+    let about = events.iter().filter(|event| event["regarding"]["kind"] == "UpdateChannel" && event["regarding"]["name"] == name);
+    let mut reasons: Vec<String> = about.map(|event| event["reason"].as_str().unwrap().to_string()).collect();
+    reasons.sort();
+    reasons
 }
 
 const IMAGE: &str = "quay.io/kairos/ubuntu:24.04-standard-amd64-generic-{{ version }}-k3sv1.33.4-k3s1";
@@ -165,6 +176,7 @@ fn a_release_is_found_brought_to_the_nodes_within_slots_and_then_left_in_peace()
     assert!(slots.iter().all(|slots| slots.len() <= 2) && slots.iter().any(|slots| slots.len() == 2), "{slots:?}");
     assert!(written(corner).iter().any(|status| status["polling"].as_str().is_some_and(|who| who.starts_with("rounds/"))));
     assert_all_given_back(corner);
+    assert_eq!(events(corner, "stable"), ["VersionFound"]);
 
     // Idle rounds write nothing and ask nobody.
     let (before, asked) = (corner.writes().len(), watched.server.seen().len());
@@ -210,6 +222,8 @@ fn a_release_is_found_brought_to_the_nodes_within_slots_and_then_left_in_peace()
     assert!(status["message"].as_str().unwrap().contains("older than v3.7.0"), "{status:#}");
     assert!(corner.get("nodeops.operator.kairos.io", "stable")["spec"]["image"].as_str().unwrap().contains("v3.7.0"));
     assert_all_given_back(corner);
+    // Each version that was taken up, the older one as well, and that it is parked.
+    assert_eq!(events(corner, "stable"), ["Downgrade", "VersionFound", "VersionFound", "VersionFound"]);
 }
 
 #[test]
@@ -267,69 +281,6 @@ fn node_1_is_not_node_10_and_a_failed_job_and_a_vanished_node_free_their_slots()
     assert_eq!(most_at_once(&held), 1);
     let slots = slots(&written(corner));
     assert!(slots.iter().all(|slots| slots.len() <= 1), "{slots:?}");
-}
-
-#[test]
-fn whatever_a_server_answers_the_last_answer_stands_and_nobody_else_is_disturbed() {
-    let watched = Watched::new(Corner::new("answers"));
-    let corner = &watched.corner;
-    k3os_node(corner, "0", "v1.2.0");
-    let url = watched.server.url("/channels/stable");
-    watched.answers(|_| say(302, &[("location", "/release/v1.2.0")], ""));
-    corner.create(&channel(corner, "stable", json!({"url": url})));
-    assert_eq!(watched.settle().code, 0);
-    assert_eq!(watched.status("stable")["latestVersion"], "v1.2.0");
-
-    for code in [301, 302, 303, 307, 308] {
-        watched.answers(move |_| say(code, &[("location", "https://elsewhere.example/release/v1.2.0")], ""));
-        watched.is_due("stable");
-        watched.round();
-        let status = watched.status("stable");
-        let polled = condition(&status, "Polled");
-        assert_eq!((&polled["status"], &polled["reason"]), (&json!("True"), &json!("Answered")), "{code}: {status:#}");
-        assert_ne!(status["lastPolled"], "2026-01-01T00:00:00Z", "{code}");
-    }
-    type Bad = (&'static str, fn(&Seen) -> Say);
-    let bad: [Bad; 8] = [
-        ("RateLimited", |_| say(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "4102444800")], "")),
-        ("NotFound", |_| say(404, &[], "")),
-        ("ServerError", |_| say(500, &[], "oops")),
-        ("Malformed", |_| say(200, &[], "<html>login</html>")),
-        ("Malformed", |_| say(302, &[("location", "/login")], "")),
-        ("TooLarge", |_| Say::Flood(10 << 20)),
-        ("TimedOut", |_| Say::Nothing),
-        ("TimedOut", |_| Say::Half("v1")),
-    ];
-    for (index, (reason, answer)) in bad.into_iter().enumerate() {
-        watched.answers(answer);
-        watched.is_due("stable");
-        let asked = watched.server.seen().len();
-        // Something else that is to be done in the same rounds.
-        let op = format!("op-{index}");
-        corner.create(&corner.nodeop(&op, json!({})));
-        #[expect(clippy::disallowed_methods, reason = "how long a round takes is told by the clock on the wall")]
-        let begun = std::time::Instant::now();
-        watched.round();
-        assert!(begun.elapsed().as_secs() < 60, "{reason}: it took {:?}", begun.elapsed());
-        let status = watched.status("stable");
-        let polled = condition(&status, "Polled");
-        assert_eq!((&polled["status"], &polled["reason"]), (&json!("False"), &json!(reason)), "{status:#}");
-        assert!(polled["message"].as_str().unwrap().contains(&watched.server.host), "{status:#}");
-        // What is known stays, and so does what the nodes say.
-        assert_eq!((&status["latestVersion"], &status["phase"]), (&json!("v1.2.0"), &json!("Current")), "{status:#}");
-        assert_eq!(condition(&status, "Ready")["status"], "True");
-        assert!(status["polling"].is_null() && status["failedPolls"].as_u64() == Some(index as u64 + 1), "{status:#}");
-        assert!(!corner.status(&op)["nodeStatuses"]["answers-0"].is_null(), "{reason} kept an operation from beginning");
-        // Not again before its time.
-        watched.round();
-        assert_eq!(watched.server.seen().len(), asked + 1, "{reason}");
-        corner.kubectl(&["-n", &corner.name, "delete", "nodeops.operator.kairos.io", &op]);
-        corner.rounds_until("the node is free again", || {
-            corner.get("node", "answers-0")["metadata"]["annotations"]["operator.kairos.io/operation"].is_null()
-        });
-    }
-    let told = watched.rounds(&["status", "stable"]).out;
-    assert!(told.contains("TimedOut"), "{told}");
 }
 
 #[test]
@@ -397,47 +348,13 @@ fn tags_of_a_real_registry_are_chosen_from_with_a_password_from_a_docker_configu
     let printed = corner.rounds(&allow);
     assert_eq!(printed.code, 3, "{printed:#?}");
     assert_eq!(condition(&watched.status("oci"), "Polled")["reason"], "Unauthorized");
-    corner.patch_status("updatechannels.k3os.io", "oci", &json!({"nextPoll": null}));
+    corner.patch_status("updatechannels.k3os.io", "oci", &json!({"nextPoll": null, "retryAfter": null}));
     let printed = corner.rounds(&[&allow[..], &["--registry-config", config.to_str().unwrap()]].concat());
     std::fs::remove_file(&config).unwrap();
     assert_eq!(printed.code, 0, "{printed:#?}");
     let status = watched.status("oci");
     assert_eq!((&status["latestVersion"], &status["phase"]), (&json!("v3.699.0"), &json!("Current")), "{status:#}");
     assert!(!format!("{printed:?} {status}").contains("correct"), "{printed:#?}");
-}
-
-#[test]
-fn addresses_of_the_cluster_itself_are_not_asked_unless_a_flag_says_so() {
-    let watched = Watched::new(Corner::new("inward"));
-    let corner = &watched.corner;
-    corner.create(&channel(corner, "local", json!({"url": watched.server.url("/channels/stable")})));
-    let printed = corner.rounds(&["run", "--until-settled"]);
-    assert_eq!(printed.code, 3, "{printed:#?}");
-    let status = watched.status("local");
-    assert_eq!(condition(&status, "Polled")["reason"], "Refused", "{status:#}");
-    assert!(watched.server.seen().is_empty());
-}
-
-#[test]
-fn rounds_that_overlap_poll_once_and_start_nothing_twice() {
-    let watched = Watched::new(Corner::new("both"));
-    let corner = &watched.corner;
-    k3os_node(corner, "0", "v1.0.0");
-    // It takes its time, so that the others come while it is being asked.
-    watched.answers(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(1500));
-        say(302, &[("location", "/v1.1.0")], "")
-    });
-    corner.create(&channel(corner, "stable", json!({"url": watched.server.url("/channels/stable")})));
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| watched.rounds(&["run"]));
-        }
-    });
-    assert_eq!(watched.server.seen().len(), 1, "the slot is taken by compare-and-swap");
-    assert_eq!(watched.settle().code, 0);
-    assert_eq!((watched.server.seen().len(), &watched.status("stable")["progress"]), (1, &json!("1/1")));
-    assert_eq!(holds(&corner.writes()).len(), 1);
 }
 
 #[test]

@@ -51,6 +51,12 @@ fn a_plan_needs_no_cluster() {
     let output = run();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("kubectl get nodes -o yaml"));
+    // A build goes to whatever node has room: which ones there are decides nothing.
+    let builds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/osartifact-iso.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rounds"));
+    let output = command.args(["plan", "--offline"]).arg(builds).env_clear().output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(2) && text.contains("OSArtifact "), "{output:?}");
     write(
         "more/nodes.yaml",
         "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Node, metadata: {name: a}}, {apiVersion: v1, kind: Node, metadata: {name: b}}]\n",

@@ -8,6 +8,7 @@ mod channels;
 mod expect;
 mod hashed;
 mod nodes;
+mod overlaps;
 mod pods;
 mod probes;
 mod properties;

@@ -53,6 +53,11 @@ fn text(bytes: &[u8]) -> String {
 fn prometheus_takes_the_alert_rules() {
     let rules = std::fs::read_to_string(root().join("docs/alerts.yaml")).unwrap();
     assert_eq!(told("judge", &["rules"], &rules).trim(), rules.matches("- alert:").count().to_string());
+    // And the query that people are told to write themselves.
+    let text = std::fs::read_to_string(root().join("docs/gitops.md")).unwrap();
+    let query = text.lines().find(|line| line.contains("(rounds_nodes ")).expect("a query");
+    let rule = serde_json::json!({"groups": [{"name": "told", "rules": [{"record": "nodes", "expr": query}]}]});
+    assert_eq!(told("judge", &["rules"], &rule.to_string()).trim(), "1");
     for (right, wrong) in [("> 600", ">> 600"), ("{{ $value | humanizeDuration }}", "{{ $value | humanise }}"), ("for: 5m", "for: soon")] {
         assert!(rules.contains(right), "{right}");
         let refused = ask("judge", &["rules"], &rules.replace(right, wrong));

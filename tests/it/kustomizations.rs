@@ -123,6 +123,34 @@ fn the_servers_for_artifacts_are_accepted_in_any_namespace_and_open_to_pods_of_a
     corner.kubectl(&["delete", "namespace", "kustomize-strict", "--wait=false"]);
 }
 
+/// As docs/gitops.md tells: the namespace in one kustomization, and around it the component that adds another one.
+#[test]
+fn it_can_be_installed_in_any_namespace_and_by_pod_security_even_then() {
+    let corner = Corner::new("renamed");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = std::env::temp_dir().join(format!("rounds-renamed-{}", std::process::id()));
+    for part in ["rounds", "all"] {
+        std::fs::create_dir_all(folder.join(part)).unwrap();
+    }
+    let up = "../".repeat(folder.join("all").canonicalize().unwrap().components().count() - 1);
+    let path = |name: &str| format!("{up}{}", root.join("kustomize").join(name).strip_prefix("/").unwrap().display());
+    let write = |part: &str, text: Value| std::fs::write(folder.join(part).join("kustomization.yaml"), text.to_string()).unwrap();
+    for base in ["default", "loop"] {
+        write("rounds", json!({"resources": [path(base)], "namespace": "fleet"}));
+        write("all", json!({"resources": ["../rounds"], "components": [path("components/pod-security")]}));
+        let objects = rounds::yaml::documents(&corner.kubectl(&["kustomize", folder.join("all").to_str().unwrap()])).unwrap();
+        let subject = &find(&objects, "ClusterRoleBinding", "rounds")["subjects"][0];
+        assert_eq!(
+            (&subject["namespace"], &find(&objects, "ServiceAccount", "rounds")["metadata"]["namespace"]),
+            (&json!("fleet"), &json!("fleet"))
+        );
+        let enforced = |name: &str| find(&objects, "Namespace", name)["metadata"]["labels"]["pod-security.kubernetes.io/enforce"].clone();
+        assert_eq!((enforced("fleet"), enforced("rounds-probes")), (json!("restricted"), json!("privileged")), "{base}");
+        assert!(!objects.iter().any(|object| object.to_string().contains("rounds-system")), "{base}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn the_channel_that_the_k3os_operators_agent_made_is_accepted() {
     let corner = Corner::new("agent");

@@ -39,6 +39,31 @@ fn a_rollout_that_stops_at_a_failing_node_says_where_and_why() {
 }
 
 #[test]
+fn a_selector_that_matches_no_node_is_no_success() {
+    let folder = std::env::temp_dir().join(format!("rounds-typo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let typo = folder.join("typo.yaml");
+    let selector = "nodeSelector: {matchLabels: {kuberntes.io/os: linux}}";
+    for (kind, spec) in [
+        ("NodeOp", "command: [date]"),
+        ("NodeOpUpgrade", "image: quay.io/kairos/opensuse:leap-15.6-standard-amd64-generic-v3.6.0-k3sv1.30.11-k3s1"),
+    ] {
+        let text =
+            format!("apiVersion: operator.kairos.io/v1alpha1\nkind: {kind}\nmetadata: {{name: typo}}\nspec: {{{spec}, {selector}}}\n");
+        std::fs::write(&typo, text).unwrap();
+        // Beside another one that completes.
+        let output = simulate(&[typo.to_str().unwrap(), &example("nodeop-hello"), "--nodes", "3"]);
+        assert_eq!(output.status.code(), Some(3), "{kind}: {output:?}");
+        let text = out(&output);
+        assert!(
+            text.contains("The rollout does not complete: ") && text.contains("NoMatchingNodes: the selector matches no node"),
+            "{text}"
+        );
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn the_same_seed_gives_the_same_rollout_and_another_one_another() {
     let path = example("nodeop-careful");
     let run = |seed: &str| {
@@ -127,4 +152,23 @@ fn what_is_wrong_is_named_with_a_remedy() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
         assert!(error(&output).contains(says), "{args:?}: {}", error(&output));
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_channel_is_said_before_a_version_is_asked_for() {
+    let staged = std::fs::read_to_string(example("updatechannel-staged")).unwrap();
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulate-channels");
+    std::fs::create_dir_all(&folder).unwrap();
+    let run = |text: &str| {
+        let path = folder.join("channels.yaml");
+        std::fs::write(&path, text).unwrap();
+        let output = simulate(&[path.to_str().unwrap(), "--nodes", "5"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        error(&output)
+    };
+    let told = run(&staged);
+    assert!(told.contains("set spec.version to a version"), "{told}");
+    let told = run(&staged.replace("minAge: 72h", "minAge: 3 fortnights").replace("-{{ version }}-", "-{{ verison }}-"));
+    assert!(told.contains("default/releases-fleet: spec.minAge is \"3 fortnights\""), "{told}");
+    assert!(told.matches("{{ verison }} is no variable").count() == 2 && !told.contains("set spec.version"), "{told}");
 }

@@ -8,23 +8,23 @@ use rounds::upgrade::script;
 use serde_json::{Value, json};
 
 /// Below it the image's root, the host's root, and stand-ins for `mount` and `kairos-agent` that write down their arguments.
-struct Trial {
-    folder: PathBuf,
+pub struct Trial {
+    pub folder: PathBuf,
 }
 
 /// How a script ended.
 #[derive(Debug)]
-struct Ended {
-    code: i32,
+pub struct Ended {
+    pub code: i32,
     /// The termination message.
-    told: String,
+    pub told: String,
     /// A line per program that was called, arguments in angle brackets.
-    called: Vec<String>,
+    pub called: Vec<String>,
     talk: String,
 }
 
 impl Trial {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("upgrades").join(name);
         // What an earlier run has left, if there was one.
         let _ = std::fs::remove_dir_all(&folder);
@@ -38,7 +38,7 @@ impl Trial {
         trial
     }
 
-    fn program(&self, name: &str, then: &str) {
+    pub fn program(&self, name: &str, then: &str) {
         use std::os::unix::fs::PermissionsExt;
         let path = self.folder.join("bin").join(name);
         let called = self.folder.join("called");
@@ -66,7 +66,7 @@ impl Trial {
     }
 
     /// Carries out a command in each shell that is there; all of them must do the same.
-    fn run(&self, command: &[String]) -> Ended {
+    pub fn run(&self, command: &[String]) -> Ended {
         // Not busybox's: it runs its own mount and not the stand-in.
         let shells = ["sh", "dash", "bash --posix"].map(|shell| self.run_in(shell, command));
         let mut ends = shells.into_iter().flatten();

@@ -40,11 +40,11 @@ push() { # ROOT REGISTRY/REPOSITORY:TAG CONFIG-FIELDS
         "http://${repository%%/*}/v2/${repository#*/}/manifests/$tag"
 }
 
-# with_libraries ROOT PROGRAM AS: the program, and the libraries that it is linked to.
+# with_libraries ROOT FILE AS: the file, and what it is linked to if it is a program.
 with_libraries() {
     local library
     install -D "$2" "$1$3"
-    for library in $(ldd "$2" | grep -o '/[^ ]*'); do
+    for library in $(ldd "$2" 2>/dev/null | grep -o '/[^ ]*'); do
         [[ -e $1$library ]] || install -D "$library" "$1$library"
     done
 }
@@ -62,9 +62,25 @@ shell busybox
 for tag in latest 1.37; do push busybox "$public/library/busybox:$tag" "$path,\"Cmd\":[\"sh\"]"; done
 push busybox "$public/pause:3.10" "$path,\"Cmd\":[\"sleep\",\"infinity\"]"
 
-# Rounds as cronjob/Containerfile packs it, except that the program is the one under test, with its libraries.
-with_libraries rounds "$ROUNDS_BINARY" /rounds
-push rounds "$public/${ROUNDS_IMAGE#*/}" '"User":"65532:65532","Entrypoint":["/rounds"]'
+# Rounds as cronjob/Containerfile says, with the program under test, and its libraries where it is not static.
+mkdir context
+cp "$ROUNDS_BINARY" context/rounds
+cp /etc/ssl/certs/ca-certificates.crt context/
+fields=
+while read -r instruction arguments; do
+    case $instruction in
+    '#'* | '') ;;
+    FROM) [[ $arguments == scratch ]] || exit 1 ;;
+    COPY) with_libraries rounds "context/${arguments% *}" "${arguments#* }" ;;
+    USER) fields+="\"User\":\"$arguments\"," ;;
+    ENTRYPOINT) fields+="\"Entrypoint\":$arguments," ;;
+    *)
+        echo "images.sh: cronjob/Containerfile: $instruction is not known here" >&2
+        exit 1
+        ;;
+    esac
+done <"$here/../../cronjob/Containerfile"
+push rounds "$public/${ROUNDS_IMAGE#*/}" "${fields%,}"
 
 # A stand-in for Alpine: what is installed in it writes down how it is called. Its
 # sh is not busybox', which would take its own commands for these.

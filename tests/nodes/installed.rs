@@ -44,6 +44,17 @@ impl<'a> Installed<'a> {
     pub fn begin(&self) {
         self.0.world.kubectl(&["-n", NAMESPACE, "create", "job", "now", "--from=cronjob/rounds"]);
     }
+
+    /// Stops the CronJob by the command of README.md. What it has started goes on.
+    pub fn suspend(&self) {
+        self.0.world.kubectl(&["-n", NAMESPACE, "patch", "cronjob", "rounds", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]);
+    }
+
+    /// Removes it by the command of README.md, which waits until all of it is gone.
+    pub fn remove(&self, folder: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        self.0.world.kubectl(&["delete", "-k", &folder.to_string_lossy(), "--timeout=120s"]);
+    }
 }
 
 impl Drop for Installed<'_> {
@@ -61,5 +72,8 @@ impl Drop for Installed<'_> {
         // It has nothing to end in order: whatever is not done yet is the next one's.
         world.try_kubectl(&["-n", NAMESPACE, "delete", "pods", "--all", "--grace-period=1"], None);
         world.try_kubectl(&["delete", "namespace", NAMESPACE, "--timeout=60s"], None);
+        if let Err(said) = world.define() {
+            eprintln!("the definitions are not there again: {said}");
+        }
     }
 }

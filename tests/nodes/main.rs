@@ -17,6 +17,7 @@ mod installed;
 mod labels;
 mod mishaps;
 mod operations;
+mod removal;
 mod rolling;
 mod runners;
 mod seeds;

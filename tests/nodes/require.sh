@@ -6,7 +6,7 @@ set -euo pipefail
 
 # The program, and the package that has it.
 programs="containerd=containerd ctr=containerd runc=runc /usr/lib/cni/bridge=containernetworking-plugins
-buildah=buildah xorriso=xorriso dnsmasq=dnsmasq-base socat=socat
+buildah=buildah xorriso=xorriso dnsmasq=dnsmasq-base socat=socat update-ca-certificates=ca-certificates
 busybox=busybox-static curl=curl ip=iproute2 tar=tar sysctl=procps"
 missing=()
 for pair in $programs; do

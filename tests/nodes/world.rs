@@ -49,11 +49,19 @@ impl World {
         let word = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).expect(name).to_string();
         let world = Self { init: word("WORLD"), bin: word("BIN").into(), kubeconfig: word("KUBECONFIG").into(), dir };
         NODES.iter().for_each(|node| world.assert_apart(node));
-        for (how, what) in [("-k", "crds"), ("-f", "cronjob/rbac/clusterrole.yaml")] {
-            world.kubectl(&["apply", "--server-side", how, &root.join(what).to_string_lossy()]);
-        }
-        world.kubectl(&["wait", "crd", "--for=condition=Established", "--timeout=30s", "nodeops.operator.kairos.io"]);
+        world.define().unwrap_or_else(|said| panic!("{said}"));
         world
+    }
+
+    /// The definitions and the ClusterRole, of which every test has use; again after a test that has removed them.
+    pub fn define(&self) -> Result<(), String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let applied = [("-k", "crds"), ("-f", "cronjob/rbac/clusterrole.yaml")].map(|(how, what)| {
+            self.try_kubectl(&["apply", "--server-side", "--force-conflicts", how, &root.join(what).to_string_lossy()], None)
+        });
+        let wait = ["wait", "crd", "--for=condition=Established", "--timeout=30s", "nodeops.operator.kairos.io"];
+        let refused = applied.into_iter().chain([self.try_kubectl(&wait, None)]).find(|output| !output.status.success());
+        refused.map_or(Ok(()), |output| Err(String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     /// A reboot ends the pid namespace that it is called in. No test begins before it is certain that this is the node's.

@@ -13,6 +13,7 @@ use rounds::simulate::model::{Model, Spread};
 use rounds::simulate::world::World;
 use rounds::simulate::writes::{What as Writing, Writes};
 use rounds::snapshot::Snapshot;
+use rounds::snapshot::nodes::Nodes;
 use rounds::snapshot::views::{Budget, Node, Owner, Pod};
 
 use crate::scenario::{Deed, Fate, Machine, Scenario, What};
@@ -92,7 +93,7 @@ impl<'a> Play<'a> {
     fn new(scenario: &'a Scenario) -> Self {
         let begun = Timestamp::from_second(1_795_000_000).unwrap();
         let mut dice = fastrand::Rng::with_seed(scenario.seed);
-        let nodes: BTreeMap<String, Node> = scenario.nodes.iter().map(|machine| (machine.name.clone(), node(machine, begun))).collect();
+        let nodes: Nodes = scenario.nodes.iter().map(|machine| (machine.name.clone(), node(machine, begun))).collect();
         let pods = scenario.nodes.iter().flat_map(pods).collect();
         let selector = serde_json::from_value::<NodeSelector>(serde_json::json!({"matchLabels": {"app": "web"}})).ok();
         let budget =

@@ -35,6 +35,8 @@ pub struct Witness {
     read: usize,
     /// Where a command has succeeded: operation, uid of the machine, run of the spec.
     succeeded: HashSet<(String, String, i64)>,
+    /// Jobs whose command was started.
+    started: HashSet<String>,
     /// Jobs whose command has succeeded, when, and what that was recorded as.
     fresh: HashMap<String, (Timestamp, (String, String, i64))>,
     /// The same by name of the machine, for statuses.
@@ -118,6 +120,17 @@ impl Witness {
             never(record.exit.is_none() && self.succeeded.contains(&key), "a command that succeeded is not run again", || {
                 format!("operation {} ran again on {} in run {run}", record.operation, record.node.0)
             })?;
+            if record.exit.is_none() && self.started.insert(record.job.clone()) {
+                let op = world.seen.nodeops.iter().find(|op| op.meta.uid == record.operation);
+                let entry = op.and_then(|op| op.status.node_statuses.get(&record.node.0));
+                let named = entry.is_some_and(|entry| entry.job_uid.as_ref() == Some(&record.job));
+                never(op.is_some() && !named, "a command only starts when a status names its Job", || {
+                    format!(
+                        "operation {} started Job {} on {}, of which its status says {entry:?}",
+                        record.operation, record.job, record.node.0
+                    )
+                })?;
+            }
             if record.exit == Some(0) {
                 // Of a pod whose Job is gone, nobody may ever see how it ended.
                 if world.job(&record.job).is_some() {

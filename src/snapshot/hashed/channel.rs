@@ -82,6 +82,7 @@ fn status(status: &mut UpdateChannelStatus, visit: &mut Visit<'_>) {
         last_polled: _,
         failed_polls: _,
         next_poll: _,
+        retry_after: _,
         asked,
         validators,
         first_seen,

@@ -73,7 +73,7 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
         lease,
         older: _,
     } = snapshot;
-    keys(nodes, |name| visit(Class::Node, name));
+    *nodes = std::mem::take(nodes).into_iter().map(|(mut name, one)| (visit(Class::Node, &mut name), (name, one)).1).collect();
     nodes.values_mut().for_each(|one| node(one, visit));
     jobs.iter_mut().for_each(|one| job(one, visit));
     workload.iter_mut().chain(pods).for_each(|one| pod(one, visit));

@@ -36,7 +36,7 @@ const KNOWN: &str = "
     whatever zone
     Active active been blanks cannot checked delete downgrade downgraded instead own since later makes passive reboots recovery reference rename set spec.image spec.upgradeActive spec.upgradeRecovery speaks system upgraded upgrades
     asks asked bring brought came carried channel credentials github-releases http https install k3OS Kairos knows newest no offered older
-    owner parked passed password polled rollout.allowDowngrade slots spec.concurrency spec.image spec.url spec.version spec.versionConstraint
+    owner parked passed password polled server spec.minAge spec.pollInterval rollout.allowDowngrade slots spec.concurrency spec.image spec.url spec.version spec.versionConstraint
     stands started than that the there updates updating url user wants way ways
     add artifact artifacts base below build builds built called choose claim combined correct edited entry every export exported exporter
     exporters flat job nested own pushed read-only registry repository required reserved shape source specification such tag two v3.6.0
@@ -52,7 +52,7 @@ const KNOWN: &str = "
     nodeops.operator.kairos.io kairos.io/managed operator.kairos.io/rerun operator.kairos.io/retry-failed rounds-status
     CustomResourceDefinition CronJob DaemonSet Deployment Event Job Node NodeOp NodeOpUpgrade OSArtifact Pod PodDisruptionBudget
     ReplicaSet ReplicationController StatefulSet UpdateChannel
-    those Polled Answered NothingSuitable NotFound RateLimited Refused TooLarge TimedOut Malformed ServerError Unreachable TooManyRedirects Unauthorized
+    those Polled Answered NothingSuitable NotFound Rejected RateLimited Refused TooLarge TimedOut Malformed ServerError Unreachable TooManyRedirects Unauthorized
     Cancelling Completed Draining Failed Locking Normal Pending Preflight Ready Reconciling Releasing Running Skipped Stalled Starting
     Succeeded Unknown Warning True False
     BackOff BackoffLimitExceeded ContainerCannotRun ContainerCreating CrashLoopBackOff CreateContainerConfigError CreateContainerError

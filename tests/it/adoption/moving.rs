@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::{Foreign, NODEOP, install_its_own, is_cordoned, is_marked, made};
 use crate::harness::{Corner, wait_for};
 
-const FINALIZER: &str = "nodeop-reboot.kairos.io/clusterrolebinding";
+/// What the operator puts on a resource, and something of somebody else's before it.
+const FINALIZERS: [&str; 2] = ["rounds.test/keep", "nodeop-reboot.kairos.io/clusterrolebinding"];
 
 /// The commands of the guide, by the headings that they stand under.
 fn guide() -> Vec<(String, Vec<String>)> {
@@ -68,6 +69,15 @@ fn installation(corner: &Corner) {
     });
 }
 
+/// What somebody keeps in the operator's namespace is there after the operator's own is gone, and is shown to who looks.
+fn looked_into(corner: &Corner, blocks: &[String]) {
+    corner.kubectl(&["-n", "operator-system", "create", "configmap", "theirs", "--from-literal=a=b"]);
+    follow(corner, &blocks[0]);
+    let shown = follow(corner, &blocks[1]);
+    assert!(shown.contains("configmap/theirs") && !shown.contains("operator-kairos-operator"), "{shown}");
+    corner.kubectl(&["-n", "operator-system", "delete", "configmap", "theirs"]);
+}
+
 /// On a control plane of its own: definitions and the lease are everybody's.
 #[test]
 fn the_guide_moves_a_cluster_over_step_by_step_and_leaves_nothing_of_the_operator() {
@@ -87,7 +97,7 @@ fn the_guide_moves_a_cluster_over_step_by_step_and_leaves_nothing_of_the_operato
             "moving-1": op.entry("moving-1", "Running", "Job is running", "not-requested"),
         }),
     );
-    let patch = json!({"metadata": {"finalizers": [FINALIZER]}}).to_string();
+    let patch = json!({"metadata": {"finalizers": FINALIZERS}}).to_string();
     corner.kubectl(&["-n", "moving", "patch", NODEOP, "op", "--type=merge", "-p", &patch]);
     let refused = corner.rounds(&["run"]);
     assert!(refused.code == 1 && refused.err.contains("operator-1 holds the lease"), "{refused:#?}");
@@ -95,13 +105,23 @@ fn the_guide_moves_a_cluster_over_step_by_step_and_leaves_nothing_of_the_operato
     let before = corner.get(NODEOP, "op")["status"].clone();
     let steps = guide();
     let titles: Vec<&str> = steps.iter().map(|(title, _)| title.as_str()).collect();
-    assert_eq!(steps.iter().map(|(_, blocks)| blocks.len()).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 1, 1, 0], "{titles:?}");
+    assert_eq!(steps.iter().map(|(_, blocks)| blocks.len()).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 1, 3, 0], "{titles:?}");
     for (title, blocks) in &steps {
         if title.starts_with("4.") {
             assert_eq!(corner.get(NODEOP, "op")["status"], before, "nothing is written before it is installed");
             wait_for("the published schema has caught up", Duration::from_secs(60), || {
                 !corner.rounds(&["status"]).err.contains("older one")
             });
+        }
+        if title.starts_with("6.") {
+            let metadata = json!({
+                "name": "iso", "namespace": "moving", "finalizers": ["build.kairos.io/osbuilder-finalizer", FINALIZERS[0]],
+            });
+            let spec = json!({"imageName": "kairos:1", "iso": true});
+            corner.create(&json!({"apiVersion": "build.kairos.io/v1alpha2", "kind": "OSArtifact", "metadata": metadata, "spec": spec}));
+        }
+        if title.starts_with("7.") {
+            looked_into(&corner, blocks);
         }
         let said: Vec<String> = blocks.iter().map(|block| follow(&corner, block)).collect();
         match &title[..1] {
@@ -111,7 +131,17 @@ fn the_guide_moves_a_cluster_over_step_by_step_and_leaves_nothing_of_the_operato
                 assert_eq!(corner.get(NODEOP, "op")["status"], before, "a preview writes nothing");
             }
             "5" => assert_eq!(corner.status("op")["phase"], "Completed", "{said:?}"),
-            "6" => assert!(said[0].contains("nodeop.operator.kairos.io/op patched"), "{said:?}"),
+            "6" => {
+                let patched = ["nodeop.operator.kairos.io/op patched", "osartifact.build.kairos.io/iso patched"];
+                assert!(patched.iter().all(|one| said[0].contains(one)), "{said:?}");
+                for (kind, name) in [(NODEOP, "op"), ("osartifacts.build.kairos.io", "iso")] {
+                    assert_eq!(corner.get(kind, name)["metadata"]["finalizers"], json!([FINALIZERS[0]]), "somebody else's stays");
+                    let patch = r#"{"metadata":{"finalizers":null}}"#;
+                    corner.kubectl(&["-n", "moving", "patch", kind, name, "--type=merge", "-p", patch]);
+                }
+                let again = follow(&corner, &blocks[0]);
+                assert!(!again.contains("patched"), "{again}");
+            }
             _ => {}
         }
     }
@@ -125,7 +155,6 @@ fn the_guide_moves_a_cluster_over_step_by_step_and_leaves_nothing_of_the_operato
     for node in ["moving-0", "moving-1", "moving-2"] {
         assert!(!is_cordoned(&corner, node) && !is_marked(&corner, node), "{node}");
     }
-    assert_eq!(corner.get(NODEOP, "op")["metadata"]["finalizers"], Value::Null);
     let left = corner.kubectl(&["get", "clusterrole,clusterrolebinding", "-o", "name"]);
     let ours = |line: &&str| ["operator-", "kairos-node-labeler", "nodeop-reboot"].iter().any(|name| line.contains(name));
     let left: Vec<&str> = left.lines().filter(|line| !line.contains("rounds") && !line.contains("system:")).filter(ours).collect();

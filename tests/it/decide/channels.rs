@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rounds::channel::Channel;
+use rounds::channel::answer::told;
 use rounds::resolve::{Answer, Failure, Published, Reason, Validators};
 use rounds::snapshot::Resource;
 use serde_json::{Value, json};
@@ -21,15 +22,24 @@ pub fn channel(name: &str, fields: &Value) -> Result<Channel, String> {
 }
 
 /// What the URL of a channel answers in the next round: `publishes v1.0.0@-60 v1.1.0!` (published a minute ago, a
-/// pre-release), `is unchanged`, `fails`, `fails until 600`.
+/// pre-release), `publishes among others v1.0.0` (not all were looked at), `is unchanged`, `fails`, `fails with 404`,
+/// `fails until 600`.
 pub fn answer(words: &[&str]) -> Result<Answer, String> {
     match words {
         ["publishes", versions @ ..] => {
+            let rest = versions.strip_prefix(&["among", "others"]);
+            let (versions, whole) = (rest.unwrap_or(versions), rest.is_none());
             let validators = Validators { etag: Some("\"1\"".into()), ..Validators::default() };
-            Ok(Answer::Versions { published: versions.iter().map(|version| published(version)).collect(), validators, not_before: None })
+            Ok(Answer::Versions {
+                published: versions.iter().map(|version| published(version)).collect(),
+                whole,
+                validators,
+                not_before: None,
+            })
         }
         ["is", "unchanged"] => Ok(Answer::NotModified),
         ["fails"] => Ok(Answer::Failed(Failure::new(Reason::Server(500), "http://x answered 500"))),
+        ["fails", "with", "404"] => Ok(Answer::Failed(Failure::new(Reason::NotFound, "http://x answered 404"))),
         ["fails", "until", seconds] => {
             let until = time(seconds.parse().map_err(|_| seconds.to_string())?);
             let failure = Failure::new(Reason::RateLimited { until }, "asked too often");
@@ -49,7 +59,9 @@ fn published(text: &str) -> Published {
 impl World {
     /// The URL of a channel has answered.
     pub fn answer(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
-        self.snapshot.answers.insert(format!("{name}-channel"), answer(words)?);
+        let channel = self.snapshot.channels.iter().find(|channel| channel.meta.name == name).ok_or("no such channel")?;
+        let told = told(channel, answer(words)?, self.snapshot.now);
+        self.snapshot.answers.insert(format!("{name}-channel"), told);
         Ok(())
     }
 }

@@ -28,6 +28,7 @@ const TIMES: &[&str] = &[
     "completedAt",
     "lastPolled",
     "nextPoll",
+    "retryAfter",
     "pollingSince",
     "latestVersionTime",
 ];

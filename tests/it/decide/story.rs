@@ -277,7 +277,7 @@ pub fn happen(world: &mut World, event: &str) -> Result<(), String> {
             channel.meta.annotations.insert(format!("operator.kairos.io/{key}"), value.into());
         }
         ["no", "channel", name] => world.snapshot.channels.retain(|one| one.meta.name != *name),
-        ["no", "node", name] => drop(world.snapshot.nodes.remove(*name)),
+        ["no", "node", name] => drop(world.snapshot.nodes.remove(name)),
         ["label", node, pair] => {
             let (key, value) = pair.split_once('=').ok_or("label n1 key=value")?;
             world.node_mut(node)?.labels.insert(key.into(), value.into());

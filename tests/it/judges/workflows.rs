@@ -40,6 +40,20 @@ impl Job<'_> {
     }
 }
 
+#[test]
+fn a_release_is_of_one_version_everywhere() {
+    let told = |tag: &str| Command::new(root().join("scripts/is-version.sh")).arg(tag).output().unwrap();
+    let own = told(concat!("v", env!("CARGO_PKG_VERSION")));
+    assert!(own.status.success(), "{}", text(&own.stderr));
+    let other = told("v9.0.1");
+    let said = text(&other.stderr);
+    let files = ["Cargo.toml", "Chart.yaml", "cronjob.yaml", "deployment.yaml", "argocd", "flux", "simulate.yml", "plan.yml", "gitops.md"];
+    assert!(other.status.code() == Some(1) && files.iter().all(|file| said.contains(file)), "{said}");
+    let release = std::fs::read_to_string(root().join(".github/workflows/release.yml")).unwrap();
+    let (checked, pushed) = (release.find("scripts/is-version.sh ${{ github.ref_name }}"), release.find("docker push"));
+    assert!(checked.is_some() && checked < pushed, "nothing is pushed before that is certain");
+}
+
 /// On a control plane of its own: what a snapshot sees of other tests does not always complete.
 #[test]
 fn the_workflows_that_people_copy_work() {
