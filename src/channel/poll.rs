@@ -102,7 +102,9 @@ pub fn next(spec: &UpdateChannelSpec, status: &UpdateChannelStatus) -> Option<Ti
     let regular = status.last_polled.as_ref().map(|last| after(last.0, interval(spec)));
     let [pause, left_alone] = [&status.next_poll, &status.retry_after].map(|time| time.as_ref().map(|time| time.0));
     let due = if status.failed_polls.unwrap_or(0) > 0 { pause } else { regular.max(pause) };
-    due.max(left_alone)
+    // The URL may have been edited since, and another server asks for nothing.
+    let same = status.asked.as_deref().and_then(|asked| part(asked, HOST)) == Some(&host(spec));
+    due.max(left_alone.filter(|_| same))
 }
 
 /// What is asked.
@@ -234,6 +236,16 @@ mod tests {
             assert_eq!(pauses, minutes, "{interval:?}");
             assert_eq!(pause(&spec, i64::MAX), LONGEST_PAUSE.max(super::interval(&spec)));
         }
+    }
+
+    #[test]
+    fn what_a_server_asked_for_holds_for_that_server() {
+        let spec = |url: &str| UpdateChannelSpec { url: Some(url.into()), ..UpdateChannelSpec::default() };
+        let until = Timestamp::UNIX_EPOCH;
+        let asked = Some(asked(&spec("https://a.example/stable")));
+        let status = UpdateChannelStatus { asked, retry_after: Some(Time(until)), ..UpdateChannelStatus::default() };
+        assert_eq!(next(&spec("https://a.example/edge"), &status), Some(until));
+        assert_eq!(next(&spec("https://b.example/stable"), &status), None);
     }
 
     #[test]
