@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use harness::{Corner, wait_for};
-use measure::{cpu_seconds, many_nodes, now, servers, since, spent};
+use measure::{cpu_seconds, many_nodes, now, servers, settle, since, spent};
 use rounds::cluster::{Cluster, apply::apply, connect::Connection};
 use rounds::nodeop::jobs::Claim;
 use rounds::plan::{Action, Decision, Plan, Step};
@@ -39,19 +39,26 @@ fn main() {
     many_nodes(&corner, nodes);
     println!("{nodes} nodes with 50 images each, {runs} runs, this binary in the bench profile");
 
-    let mut floors: Vec<_> = (0..runs).map(|run| floor(&corner, nodes, run)).collect();
+    // In turn, for a machine is faster at one time than at another.
+    let (mut floors, mut without, mut with) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..runs {
+        floors.push(floor(&corner, nodes, run));
+        without.push(rollout(&corner, &format!("op-{run}"), false));
+        with.push(rollout(&corner, &format!("op-cordon-{run}"), true));
+    }
     floors.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (floor, servers) = &floors[0];
     println!("floor: {nodes} identical Jobs, let run at once, by the same writer: {floor:.1} s (best of {runs})");
     println!("    cpu seconds meanwhile: {}", spent(servers));
-    for (title, cordon) in [("without cordon", false), ("with cordon", true)] {
-        let mut costs: Vec<Cost> = (0..runs).map(|run| rollout(&corner, &format!("op-{cordon}-{run}"), cordon)).collect();
+    for (title, mut costs) in [("without cordon", without), ("with cordon", with)] {
         costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let each: Vec<String> = costs.iter().map(|cost| format!("{:.1}", cost.seconds)).collect();
         let median = &costs[runs / 2];
         let per_node = median.writes.values().sum::<usize>() as f64 / nodes as f64;
         println!(
-            "{title}: {:.1} s, ratio {:.2}; cpu {:.1} s, peak {:.0} MiB, {per_node:.2} writes per node",
+            "{title}: {:.1} s (of {}), ratio {:.2}; cpu {:.1} s, peak {:.0} MiB, {per_node:.2} writes per node",
             median.seconds,
+            each.join(", "),
             median.seconds / floor,
             median.cpu,
             median.peak_mib
@@ -95,6 +102,7 @@ fn floor(corner: &Corner, nodes: usize, run: usize) -> (f64, BTreeMap<String, f6
         nodes: BTreeMap::new(),
     };
     let plan = Plan { decisions: vec![decision] };
+    settle(corner);
     let kubeconfig = corner.plane.dir.join("kubeconfig");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (start, before) = (now(), servers(corner));
@@ -114,6 +122,7 @@ fn floor(corner: &Corner, nodes: usize, run: usize) -> (f64, BTreeMap<String, f6
 }
 
 fn rollout(corner: &Corner, name: &str, cordon: bool) -> Cost {
+    settle(corner);
     let before = corner.writes().len();
     corner.create(&corner.nodeop(name, json!({"cordon": cordon})));
     let (start, idle) = (now(), servers(corner));

@@ -38,6 +38,16 @@ pub fn servers(corner: &Corner) -> BTreeMap<String, f64> {
     pids.lines().filter_map(server).filter(|(name, _)| name != "watcher").collect()
 }
 
+/// Waits until the control plane is at rest: it goes on with what came before (a note on each new node, objects that are
+/// collected) for minutes, and would do so at the expense of what is measured next.
+pub fn settle(corner: &Corner) {
+    wait_for("the control plane is at rest", Duration::from_secs(600), || {
+        let before = servers(corner);
+        std::thread::sleep(Duration::from_secs(3));
+        since(&before, servers(corner)).values().sum::<f64>() < 0.6
+    });
+}
+
 /// What has come to it since.
 pub fn since(before: &BTreeMap<String, f64>, after: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     after.into_iter().map(|(name, seconds)| (name.clone(), seconds - before.get(&name).unwrap_or(&0.0))).collect()
