@@ -183,14 +183,14 @@ fn conclude<'a>(
     targets: &[&'a Node],
     left: usize,
     gate: Option<&Gate>,
-    next: Next<'a>,
+    mut next: Next<'a>,
 ) -> Decision {
-    let parts = Parts { op, targets, left, entries: &next.entries, waiting: &next.waiting, gate, before };
+    let entries = std::mem::take(&mut next.entries);
+    let parts = Parts { op, targets, left, entries, waiting: &next.waiting, gate, before };
     let counts = parts.counts();
     let summary = parts.summary(counts);
     let after = parts.status(counts, &summary);
     let subject = reference(op.meta);
-    let mut next = next;
     next.steps.extend(after.as_ref().and_then(|_| events::nothing_to_do(op, before, &summary)));
     // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
     let looks_only = op.snapshot.older.contains(DEFINITION);

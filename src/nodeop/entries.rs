@@ -30,6 +30,14 @@ impl Entry<'_> {
     pub fn is_made(&self) -> bool {
         matches!(self, Self::Made(_))
     }
+
+    /// The entry itself; what this round made is not copied once more.
+    pub fn into_status(self) -> NodeStatus {
+        match self {
+            Self::Kept(entry) => entry.clone(),
+            Self::Made(entry) => *entry,
+        }
+    }
 }
 
 impl Deref for Entry<'_> {

@@ -23,7 +23,7 @@ pub const REBOOTING_WAVE: usize = 1400;
 
 /// Most nodes that an operation takes in one round. Rounds in a row lock fewer than that each (`WRITES` in `round/drive.rs`),
 /// and deciding on thousands that must wait would only take their time.
-const AT_ONCE: usize = 500;
+const AT_ONCE: usize = 250;
 
 /// What is said of a control-plane node that the operation itself is on.
 const TAKEN: &str = "is away";

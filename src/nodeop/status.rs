@@ -33,7 +33,7 @@ pub struct Parts<'p, 'a> {
     /// How many more the selector matches, which are left to another operation, or passed over.
     pub left: usize,
     /// The entries as they will stand.
-    pub entries: &'p Entries<'a>,
+    pub entries: Entries<'a>,
     /// Why the other nodes wait.
     pub waiting: &'p BTreeMap<&'a str, NodeReason>,
     /// Why nothing new starts, if so.
@@ -67,7 +67,7 @@ impl Parts<'_, '_> {
         let all = self.targets.len() == nodes.len();
         let targets: HashSet<&str> = self.targets.iter().filter(|_| !all).map(|node| node.name.as_str()).collect();
         let is_target = |name: &str| if all { nodes.contains_key(name) } else { targets.contains(name) };
-        for (name, entry) in self.entries {
+        for (name, entry) in &self.entries {
             match (entry.step, entry.phase) {
                 (Some(_), _) => counts.in_flight += 1,
                 (None, NodePhase::Completed) if is_target(name) => counts.completed += 1,
@@ -131,7 +131,7 @@ impl Parts<'_, '_> {
     }
 
     /// The whole status, if it is another one than before.
-    pub fn status(&self, counts: NodeCounts, summary: &Summary) -> Option<NodeOpStatus> {
+    pub fn status(self, counts: NodeCounts, summary: &Summary) -> Option<NodeOpStatus> {
         let (op, before) = (self.op, self.before);
         let once_settled = summary.settled && matches!(summary.phase, Phase::Completed | Phase::Failed);
         let mut status = NodeOpStatus {
@@ -227,9 +227,9 @@ impl Parts<'_, '_> {
         summary.conditions.iter().map(make).collect()
     }
 
-    fn compacted(&self) -> BTreeMap<String, NodeStatus> {
+    fn compacted(self) -> BTreeMap<String, NodeStatus> {
         if self.entries.len() < COMPACT_FROM {
-            return self.entries.iter().map(|(name, entry)| ((*name).to_string(), (**entry).clone())).collect();
+            return self.entries.into_iter().map(|(name, entry)| (name.to_string(), entry.into_status())).collect();
         }
         let started = self.op.run.started_at.0;
         let nodes = &self.op.snapshot.nodes;
@@ -237,37 +237,44 @@ impl Parts<'_, '_> {
         let all_old = nodes.values().all(is_old);
         let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
-        let compact = |(name, entry): (&&str, &Entry<'_>)| {
-            let entry: &NodeStatus = entry;
-            let old = all_old || nodes.get(*name).is_none_or(is_old);
+        let compact = |(name, entry): (&str, Entry<'_>)| {
+            let old = all_old || nodes.get(name).is_none_or(is_old);
             let entry = match (entry.step, entry.phase) {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
-                (None, NodePhase::Failed) => NodeStatus {
-                    message: words(entry, &mut failed),
+                (None, NodePhase::Failed) => {
+                    let message = words(&entry, &mut failed);
                     // That something ran before the time was up: the cordon stays for that.
-                    job_name: entry.job_name.clone().filter(|_| because(entry, Reason::NodeTimeout)),
-                    last_updated: entry.last_updated.clone().filter(|_| !old),
-                    reboot_status: None,
-                    ..entry.clone()
-                },
-                (Some(NodeStep::Releasing), NodePhase::Failed) => in_flight(entry, words(entry, &mut failed)),
-                (Some(_), _) if because(entry, Reason::CannotStart) => in_flight(entry, words(entry, &mut stuck)),
+                    let ran = because(&entry, Reason::NodeTimeout);
+                    let NodeStatus { job_name, last_updated, .. } = &*entry;
+                    let (job_name, last_updated) = (job_name.clone().filter(|_| ran), last_updated.clone().filter(|_| !old));
+                    NodeStatus { message, job_name, last_updated, reboot_status: None, ..entry.into_status() }
+                }
+                (Some(NodeStep::Releasing), NodePhase::Failed) => {
+                    let message = words(&entry, &mut failed);
+                    in_flight(entry, message)
+                }
+                (Some(_), _) if because(&entry, Reason::CannotStart) => {
+                    let message = words(&entry, &mut stuck);
+                    in_flight(entry, message)
+                }
                 (None, NodePhase::Completed) if entry.last_updated.is_none() || old => {
                     NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() }
                 }
                 (Some(_), _) => in_flight(entry, None),
-                _ => entry.clone(),
+                _ => entry.into_status(),
             };
-            ((*name).to_string(), entry)
+            (name.to_string(), entry)
         };
-        self.entries.iter().map(compact).collect()
+        self.entries.into_iter().map(compact).collect()
     }
 }
 
 /// The compact entry of a node in flight.
-fn in_flight(entry: &NodeStatus, message: Option<String>) -> NodeStatus {
-    let reboot_status = entry.reboot_status.clone().filter(|_| super::rebooting::follows(entry));
-    NodeStatus { message, last_updated: None, reboot_status, ..entry.clone() }
+fn in_flight(entry: Entry<'_>, message: Option<String>) -> NodeStatus {
+    let follows = super::rebooting::follows(&entry);
+    let mut entry = NodeStatus { message, last_updated: None, ..entry.into_status() };
+    entry.reboot_status.take_if(|_| !follows);
+    entry
 }
 
 /// A few words of the message, for the first of many entries.
