@@ -22,10 +22,10 @@ use crate::cluster::errors::ObserveError;
 use crate::cluster::observe::observe;
 use crate::decide::decide;
 use crate::labels::probed::is_live;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{ActionOutcome, Outcome, Verdict};
 use crate::plan::{Decision, Plan};
 use crate::settings::Settings;
-use crate::snapshot::{Resource, Snapshot};
+use crate::snapshot::{Resource, Snapshot, views::Job};
 
 pub use crate::cluster::apply::Mode;
 pub use drive::{Ending, run_for, run_loop, run_until_settled};
@@ -77,6 +77,12 @@ impl Round {
         self.snapshot.artifacts.iter().any(is_starting)
             || self.snapshot.probes.iter().any(is_live)
             || self.snapshot.nodeops.iter().any(|resource| resource.status.node_statuses.values().any(|entry| entry.step.is_some()))
+    }
+
+    /// Whether the control plane is at work on what was asked of it: a Job runs, or more was asked for than to give back a node.
+    pub fn is_at_work(&self) -> bool {
+        let asked = |action: &ActionOutcome| matches!(action.verb, "create" | "patch" | "evict") && action.verdict == Verdict::Done;
+        self.outcome.actions.iter().any(asked) || self.snapshot.jobs.iter().any(Job::may_run)
     }
 
     /// What keeps the runner from doing its work: a definition of another version, or a missing permission.

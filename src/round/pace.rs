@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Round, RoundError};
 
-/// After a round that wrote something, the next one follows on its heels; after one that took long, as long later, for
-/// the control plane is busy with what was asked of it, and the next round finds more of it done.
+/// After a round that wrote something, the next one follows on its heels. While the control plane is busy with what was
+/// asked of it, as much later as the round took: the next one finds more of it done.
 const QUICK: Duration = Duration::from_millis(250);
 const BREATH: Duration = Duration::from_secs(3);
 /// The first wait for something in flight.
@@ -43,7 +43,7 @@ impl Pace {
         }
         if round.wrote() {
             self.waiting = FIRST;
-            let took = if round.is_cut_short() { QUICK } else { took };
+            let took = if round.is_cut_short() || !round.is_at_work() { QUICK } else { took };
             return took.clamp(QUICK, BREATH).min(self.interval);
         }
         if round.is_in_flight() {
@@ -74,7 +74,7 @@ mod tests {
     use crate::cluster::errors::ObserveError;
     use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodeStatus, NodeStep};
     use crate::outcome::{ActionOutcome, Verdict};
-    use crate::snapshot::{Meta, Reference, Resource};
+    use crate::snapshot::{Meta, Reference, Resource, views::Job};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -85,7 +85,7 @@ mod tests {
             round.outcome.actions.push(ActionOutcome {
                 on_behalf_of: what.clone(),
                 target: what,
-                verb: "patch",
+                verb: "release",
                 action: String::new(),
                 verdict,
             });
@@ -112,9 +112,18 @@ mod tests {
         let blocked = || round(Some(Verdict::Blocked("web".into())), true);
         assert_eq!(millis(&mut pace, &[blocked(), blocked()]), [1000, 2000]);
         assert!(pace.after(&round(Some(Verdict::Throttled("slow".into())), true), Duration::ZERO) >= TROUBLE);
-        for (took, wait) in [(100, 250), (1000, 1000), (60_000, 3000)] {
-            assert_eq!(pace.after(&round(Some(Verdict::Done), true), Duration::from_millis(took)).as_millis(), wait);
+        // What is only given back keeps nobody busy.
+        let mut busy = round(Some(Verdict::Done), true);
+        if let Ok(round) = &mut busy {
+            round.snapshot.jobs.push(Job::default());
         }
+        for (took, wait) in [(100, 250), (1000, 1000), (60_000, 3000)] {
+            assert_eq!(pace.after(&busy, Duration::from_millis(took)).as_millis(), wait);
+        }
+        if let Ok(round) = &mut busy {
+            round.snapshot.jobs[0].complete = true;
+        }
+        assert_eq!(pace.after(&busy, Duration::from_secs(60)), QUICK);
         let mut cut_short = round(Some(Verdict::Done), true);
         if let (Ok(cut_short), Ok(rest)) = (&mut cut_short, round(Some(Verdict::Postponed), true)) {
             cut_short.outcome.actions.extend(rest.outcome.actions);
