@@ -108,6 +108,21 @@ async fn three_pages_are_looked_at_and_no_more_and_that_there_are_more_is_said()
 }
 
 #[tokio::test]
+async fn pages_that_are_slow_to_come_are_done_without() {
+    let server = Server::start(|seen| {
+        std::thread::sleep(Duration::from_millis(1600));
+        let link = format!("<http://{}/api/v3/repositories/7/releases?per_page=100&page=2>; rel=\"next\"", seen.header("host"));
+        say(200, &[("link", &link)], json!([release("v0.9.0", 1)]).to_string())
+    })
+    .await;
+    let settings = ResolveSettings { time_limit: Duration::from_secs(3), ..settings(&[&server]) };
+    let answer = ask(REPOSITORY, &settings).await;
+    assert!(matches!(answer, Answer::Versions { whole: false, .. }), "{answer:?}");
+    assert_eq!(versions(answer), ["v0.9.0"]);
+    assert_eq!(server.seen().len(), 1, "half of the time was gone, and the next page is as slow");
+}
+
+#[tokio::test]
 async fn an_unchanged_list_is_not_sent_again() {
     let server = Server::start(|seen| match seen.header("if-none-match") {
         "W/\"one\"" => say(304, &[], ""),

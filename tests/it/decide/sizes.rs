@@ -49,8 +49,7 @@ fn ten_thousand_nodes_fit_into_one_object_at_the_worst_moment() {
 fn from_1500_entries_on_they_are_compact() {
     for (count, compact) in [(1499, false), (1500, true)] {
         let mut snapshot = fleet(count, json!({"command": ["true"]}));
-        for _ in 0..6 {
-            round(&mut snapshot);
+        while round(&mut snapshot) {
             finish(&mut snapshot, 0, "");
         }
         let entries = &snapshot.nodeops[0].status.node_statuses;
