@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Channel;
 use super::api::{PollValidators, UpdateChannelSpec, UpdateChannelStatus};
-use super::poll::{POLLED, after, asked, has_asked, pause, stands, terms};
+use super::poll::{POLLED, after, asked, asks_the_same, has_asked, pause, stands, terms};
 use crate::nodeop::verdict::clip;
 use crate::resolve::choice::{Choice, Why, choose};
 use crate::resolve::{Answer, Failure, Reason, Validators};
@@ -57,8 +57,7 @@ fn seen(status: &UpdateChannelStatus) -> BTreeMap<String, Timestamp> {
 /// Writes down what was told, and gives the slot back.
 pub fn note(channel: &Channel, next: &mut UpdateChannelStatus, told: &Told, now: Timestamp) {
     let spec = &channel.spec;
-    let is_new = channel.status.asked.as_deref() != Some(&asked(spec));
-    if is_new {
+    if !asks_the_same(spec, &channel.status) {
         next.failed_polls = None;
         // What the server calls its last answer is what it said to another question; the size that fits is one of the URL.
         let same_url = has_asked(spec, &channel.status);

@@ -59,7 +59,7 @@ pub fn wants(snapshot: &Snapshot, channel: &Channel, fleet: &Fleet<'_>) -> Wants
     if !is_due(spec, status, snapshot.now) || !fleet.slots().is_empty() || left_alone(snapshot, channel).is_some() {
         return Wants::Nothing;
     }
-    let answers = status.asked.as_deref() == Some(&asked(spec)) && status.failed_polls.unwrap_or(0) == 0;
+    let answers = asks_the_same(spec, status) && status.failed_polls.unwrap_or(0) == 0;
     if answers && status.polling.is_none() { Wants::Ask } else { Wants::Claim }
 }
 
@@ -70,7 +70,7 @@ pub(super) fn is_stale(status: &UpdateChannelStatus, now: Timestamp) -> bool {
 
 fn is_due(spec: &UpdateChannelSpec, status: &UpdateChannelStatus, now: Timestamp) -> bool {
     // What was asked in vain was something else: the pause was for that.
-    if status.asked.as_deref() != Some(&asked(spec)) {
+    if !asks_the_same(spec, status) {
         return true;
     }
     if status.next_poll.as_ref().is_some_and(|next| now < next.0) {
@@ -87,9 +87,17 @@ pub fn left_alone(snapshot: &Snapshot, channel: &Channel) -> Option<Timestamp> {
     let mut wanting = snapshot.channels.iter().filter(wants).peekable();
     wanting.peek()?;
     let host = host(&channel.spec);
-    // The server that was asked then: the URL may have been edited since.
-    let same = |other: &&Channel| other.status.asked.as_deref().and_then(|asked| part(asked, HOST)) == Some(&host);
-    wanting.filter(same).filter_map(|other| Some(other.status.retry_after.as_ref()?.0)).max()
+    wanting.filter(|other| has_asked_host(&host, &other.status)).filter_map(|other| Some(other.status.retry_after.as_ref()?.0)).max()
+}
+
+/// Whether it is this server that was asked last: the URL may have been edited since.
+fn has_asked_host(host: &str, status: &UpdateChannelStatus) -> bool {
+    status.asked.as_deref().and_then(|asked| part(asked, HOST)) == Some(host)
+}
+
+/// Whether it is the very same that was asked last.
+pub(super) fn asks_the_same(spec: &UpdateChannelSpec, status: &UpdateChannelStatus) -> bool {
+    status.asked.as_deref() == Some(&asked(spec))
 }
 
 /// Whether it is the present URL that was asked last.
@@ -102,9 +110,7 @@ pub fn next(spec: &UpdateChannelSpec, status: &UpdateChannelStatus) -> Option<Ti
     let regular = status.last_polled.as_ref().map(|last| after(last.0, interval(spec)));
     let [pause, left_alone] = [&status.next_poll, &status.retry_after].map(|time| time.as_ref().map(|time| time.0));
     let due = if status.failed_polls.unwrap_or(0) > 0 { pause } else { regular.max(pause) };
-    // The URL may have been edited since, and another server asks for nothing.
-    let same = status.asked.as_deref().and_then(|asked| part(asked, HOST)) == Some(&host(spec));
-    due.max(left_alone.filter(|_| same))
+    due.max(left_alone.filter(|_| has_asked_host(&host(spec), status)))
 }
 
 /// What is asked.
@@ -114,7 +120,7 @@ pub fn next(spec: &UpdateChannelSpec, status: &UpdateChannelStatus) -> Option<Ti
 pub fn question(channel: &Channel, now: Timestamp) -> Result<Question, String> {
     let Channel { spec, status, .. } = channel;
     // An answer to something else, or one that brings a version of age, is to be read even if it is the same.
-    let same = status.asked.as_deref() == Some(&asked(spec)) && status.first_seen.is_empty();
+    let same = asks_the_same(spec, status) && status.first_seen.is_empty();
     // Which size of answer fits does not depend on what is sought in it.
     let PollValidators { etag, last_modified, page_size } =
         status.validators.clone().filter(|_| has_asked(spec, status)).unwrap_or_default();
