@@ -21,8 +21,8 @@ pub const WAVE: usize = 2000;
 /// The same where nodes reboot: each holds two boot ids as well.
 pub const REBOOTING_WAVE: usize = 1400;
 
-/// Most nodes that an operation takes in one round. Rounds in a row lock fewer than that each (`WRITES` in `round/drive.rs`),
-/// and deciding on thousands that must wait would only take their time.
+/// Most nodes that an operation takes in one round. Rounds in a row lock no more than that each (`WRITES` in `round/drive.rs`:
+/// a lock and a Job are two), and deciding on thousands that must wait would only take their time.
 const AT_ONCE: usize = 250;
 
 /// What is said of a control-plane node that the operation itself is on.

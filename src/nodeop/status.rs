@@ -243,11 +243,12 @@ impl Parts<'_, '_> {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
                 (None, NodePhase::Failed) => {
                     let message = words(&entry, &mut failed);
+                    let mut entry = NodeStatus { message, reboot_status: None, ..entry.into_status() };
                     // That something ran before the time was up: the cordon stays for that.
                     let ran = because(&entry, Reason::NodeTimeout);
-                    let NodeStatus { job_name, last_updated, .. } = &*entry;
-                    let (job_name, last_updated) = (job_name.clone().filter(|_| ran), last_updated.clone().filter(|_| !old));
-                    NodeStatus { message, job_name, last_updated, reboot_status: None, ..entry.into_status() }
+                    entry.job_name.take_if(|_| !ran);
+                    entry.last_updated.take_if(|_| old);
+                    entry
                 }
                 (Some(NodeStep::Releasing), NodePhase::Failed) => {
                     let message = words(&entry, &mut failed);
