@@ -30,7 +30,7 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
 
     let mut others = Others::default();
     for resource in &resources {
-        others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node.as_str(), &resource.meta)));
+        others.in_flight.extend(nodes_in_flight(snapshot, resource).map(|node| (node, &resource.meta)));
     }
 
     let mut allowance = drain::allowance(snapshot);
@@ -99,14 +99,14 @@ fn changes(decision: &Decision) -> impl Iterator<Item = String> {
 
 /// The nodes that a resource is on. A Job may run where no claim stands any more: its removal was lost on the way, or the
 /// existing operator has made it and not named it yet. The existing operator's statuses have no steps, either.
-fn nodes_in_flight<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpStatus>) -> impl Iterator<Item = &'a String> {
+fn nodes_in_flight<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpStatus>) -> impl Iterator<Item = &'a str> {
     let foreign = resource.status.spec_hash.is_none();
     let entries = resource.status.node_statuses.iter();
-    let flying = entries.filter(move |(_, entry)| entry.step.is_some() || foreign && adopt::is_in_flight(entry)).map(|(node, _)| node);
+    let flying = entries.filter(move |(_, entry)| entry.step.is_some() || foreign && adopt::is_in_flight(entry)).map(|(node, _)| &**node);
     let live = move |job: &&Job| job.may_run() || foreign && job.run.is_none() && !job.is_finished();
     let meta = &resource.meta;
     let own = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
-    flying.chain(snapshot.jobs.iter().filter(live).filter(own).map(|job| &job.node))
+    flying.chain(snapshot.jobs.iter().filter(live).filter(own).map(|job| job.node.as_str()))
 }
 
 /// A resource that cannot be read is named and left alone: its status may hold what we must not lose.

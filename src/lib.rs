@@ -47,4 +47,5 @@ pub mod snapshot;
 pub mod sweep;
 pub mod text;
 pub mod upgrade;
+mod walk;
 pub mod yaml;

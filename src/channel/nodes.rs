@@ -175,7 +175,7 @@ impl<'a> Fleet<'a> {
     /// The names of the nodes of a kind that are being updated.
     pub fn flying(&self, kind: Kind) -> impl Iterator<Item = &'a str> {
         let entries = self.op_of(kind).into_iter().flat_map(|op| op.status.node_statuses.iter());
-        entries.filter(|(_, entry)| entry.step.is_some()).map(|(name, _)| name.as_str())
+        entries.filter(|(_, entry)| entry.step.is_some()).map(|(name, _)| &**name)
     }
 
     /// The names of all nodes that are being updated: the slots that are taken.
@@ -190,7 +190,7 @@ impl<'a> Fleet<'a> {
         })?;
         // The upgrade may have another image by now than the NodeOp that it has made.
         let follows = kind == Kind::K3os || self.upgrade.own().is_some_and(|upgrade| op.spec.image.as_ref() == Some(&upgrade.spec.image));
-        let entry = op.status.node_statuses.get(&node.name).filter(|_| follows)?;
+        let entry = op.status.of(&node.name).filter(|_| follows)?;
         (entry.step.is_none() && matches!(entry.phase, NodePhase::Completed | NodePhase::Failed)).then_some(entry)
     }
 

@@ -4,12 +4,13 @@
 //! what runs is awaited, and only what it had merely begun (a preflight, which changes nothing) is begun again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api::{NodePhase, NodeStatus, NodeStep, Phase};
+use super::api::{NodePhase, NodeStatus, NodeStatuses, NodeStep, Phase};
 use super::entries::{Entries, Entry};
 use crate::reason::Reason;
 use crate::snapshot::views::Job;
@@ -23,11 +24,11 @@ pub const REBOOT_CANCELLED: &str = "cancelled";
 pub const REBOOT_COMPLETED: &str = "completed";
 
 /// The entries of a status of the existing operator, as they count for us.
-pub fn adopt<'a>(snapshot: &'a Snapshot, meta: &Meta, entries: &'a BTreeMap<String, NodeStatus>) -> Entries<'a> {
+pub fn adopt<'a>(snapshot: &'a Snapshot, meta: &Meta, entries: &'a NodeStatuses) -> Entries<'a> {
     let by_name: BTreeMap<&str, &Job> = jobs(snapshot, meta).map(|job| (job.name.as_str(), job)).collect();
-    let adopt = |(node, entry): (&'a String, &NodeStatus)| {
+    let adopt = |(node, entry): (&'a Arc<str>, &Arc<NodeStatus>)| {
         let job = entry.job_name.as_deref().and_then(|name| by_name.get(name).copied());
-        Some((node.as_str(), Entry::made(adopt_entry(snapshot, node, entry.clone(), job)?)))
+        Some((&**node, Entry::made(adopt_entry(snapshot, node, NodeStatus::clone(entry), job)?)))
     };
     let mut adopted: Entries<'a> = entries.iter().filter_map(adopt).collect();
     // It makes the Job before it writes the status: one that was killed in between has a Job that no status names.

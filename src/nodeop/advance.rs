@@ -1,5 +1,7 @@
 //! The next step of a node in flight: one `match` over where its claim stands and what the cluster shows.
 
+use std::sync::Arc;
+
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::drain::Allowance;
 use super::operation::Operation;
@@ -15,7 +17,7 @@ use crate::snapshot::views::{ContainerState, Exit, Job, Node, Pod};
 const CANCEL_PATIENCE: i64 = 120;
 
 /// Decides the next step of a node in flight.
-pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &NodeStatus, allowance: &mut Allowance<'a>) -> Advance {
+pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &Arc<NodeStatus>, allowance: &mut Allowance<'a>) -> Advance {
     let place = Place { op, name, entry };
     let step = entry.step.unwrap_or(NodeStep::Running);
     let Some(node) = place.node() else { return place.without_node(step) };
@@ -112,7 +114,7 @@ impl<'a> Place<'_, 'a> {
                     let mut go = self.go(NodeStep::Locking, NodePhase::Pending, Reason::Locking, "the lock is being taken");
                     match &mut go.entry {
                         Some(entry) => {
-                            entry.reboot_status = Some(rebooting::requested(self.op.spec));
+                            Arc::make_mut(entry).reboot_status = Some(rebooting::requested(self.op.spec));
                             Place { op: self.op, name: self.name, entry }.locking(node)
                         }
                         None => go,
@@ -207,7 +209,7 @@ impl<'a> Place<'_, 'a> {
         if succeeded && !starts_anew {
             let mut advance = self.settle(NodePhase::Completed, Reason::Succeeded, "Job completed successfully");
             if let (Some(entry), Some(machine)) = (advance.entry.as_mut().filter(|entry| entry.step.is_some()), machine) {
-                entry.node_uid = Some(machine.uid.clone());
+                Arc::make_mut(entry).node_uid = Some(machine.uid.clone());
             }
             return advance;
         }

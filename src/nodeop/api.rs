@@ -232,7 +232,7 @@ pub struct NodeOpStatus {
     pub conditions: Vec<Condition>,
     /// Per node name, what happened there. Nodes that were not started have no entry.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub node_statuses: Arc<BTreeMap<String, NodeStatus>>,
+    pub node_statuses: Arc<NodeStatuses>,
     /// Hash of what is executed; another one starts a new run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_hash: Option<String>,
@@ -259,12 +259,21 @@ pub struct NodeOpStatus {
     pub last_updated: Option<Time>,
 }
 
+/// What happened on nodes, by their names. Of ten thousand a round changes a few hundred; the others are shared by the status
+/// before and the one after.
+pub type NodeStatuses = BTreeMap<Arc<str>, Arc<NodeStatus>>;
+
 /// Whether a map that is shared has nothing in it.
-pub(crate) fn is_empty<K, V>(map: &Arc<BTreeMap<K, V>>) -> bool {
+pub(crate) fn is_empty(map: &Arc<NodeStatuses>) -> bool {
     map.is_empty()
 }
 
 impl NodeOpStatus {
+    /// What is recorded of a node.
+    pub fn of(&self, node: &str) -> Option<&NodeStatus> {
+        self.node_statuses.get(node).map(|entry| &**entry)
+    }
+
     /// Whether two statuses say the same of everything but their nodes.
     pub fn is_same_beside_nodes(&self, other: &Self) -> bool {
         let Self {
@@ -333,7 +342,7 @@ pub struct NodeCounts {
 }
 
 /// What happened on one node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = crate::schema::keep_descriptions)]
 pub struct NodeStatus {

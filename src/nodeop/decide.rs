@@ -1,6 +1,7 @@
 //! What a NodeOp needs now: its new status, and the steps that this status permits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::advance::advance;
 use super::api::{DEFINITION, NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, Phase};
@@ -21,6 +22,7 @@ use crate::rollout::RunPolicy;
 use crate::settings::Settings;
 use crate::snapshot::views::Node;
 use crate::snapshot::{Meta, Reference, Resource, Snapshot};
+use crate::walk::Lookup;
 
 /// Decides one NodeOp, on the terms of the resource that has made it. `others` knows what the older operations have and
 /// want; `allowance` what they evict.
@@ -76,7 +78,7 @@ fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
     let reasons = finished.map(|(name, entry)| (*name, finished_reason(entry))).collect();
     let mut next = Next { entries: op.run.entries.clone(), reasons, ..Next::default() };
     for (name, entry) in op.run.entries.iter().filter(|(_, entry)| entry.step.is_some()) {
-        next.fly(name, advance(op, name, entry, allowance));
+        next.fly(name, advance(op, name, entry.status(), allowance));
     }
     next.entries.retain(|name, _| !next.waiting.contains_key(name));
     next
@@ -91,7 +93,7 @@ fn targeted<'a>(op: &Operation<'a>, status: &NodeOpStatus) -> Vec<&'a Node> {
         return targets;
     }
     if begun {
-        targets.retain(|node| status.node_statuses.contains_key(&node.name));
+        targets.retain(|node| status.node_statuses.contains_key(node.name.as_str()));
     } else if probed::is_awaited(op.spec.node_selector.as_ref(), op.snapshot, op.settings) {
         // Who is labelled later would be left out for good.
         targets.clear();
@@ -109,7 +111,9 @@ impl<'a> Next<'a> {
     fn fly(&mut self, name: &'a str, advance: Advance) {
         self.steps.extend(advance.steps);
         if let Some(entry) = advance.entry {
-            self.entries.insert(name, Entry::made(entry));
+            if !self.entries.get(name).is_some_and(|stands| Arc::ptr_eq(stands.status(), &entry)) {
+                self.entries.insert(name, Entry::made(entry));
+            }
             self.reasons.insert(name, advance.reason);
         } else {
             self.waiting.insert(name, advance.reason);
@@ -126,8 +130,9 @@ impl<'a> Next<'a> {
     fn take(&mut self, op: &Operation<'a>, targets: &[&'a Node], others: &mut Others<'a>) {
         let dropped = std::mem::take(&mut self.waiting);
         let once = op.rollout.run_policy == Some(RunPolicy::Once);
-        let open = |node: &&&Node| self.entries.get(node.name.as_str()).is_none_or(|entry| entry.step.is_none() && !entry.is_finished());
-        let waiting: Vec<&'a Node> = targets.iter().filter(open).copied().collect();
+        let mut recorded = Lookup::over(&self.entries);
+        let mut is_open = |node: &Node| recorded.find(&node.name).is_none_or(|entry| entry.step.is_none() && !entry.is_finished());
+        let waiting: Vec<&'a Node> = targets.iter().filter(|node| is_open(node)).copied().collect();
         // A claim that was dropped in this round is not taken again in the same: its lock is still on.
         let (held, free): (Vec<&'a Node>, Vec<&'a Node>) = waiting.into_iter().partition(|node| dropped.contains_key(node.name.as_str()));
         let pending = pending::take(op, &free, others);
@@ -165,7 +170,7 @@ impl<'a> Next<'a> {
         // What stands as it stood is no event.
         let changed = self.entries.iter().filter(|(_, entry)| entry.is_made());
         for (name, entry) in changed {
-            self.steps.extend(events::steps(op, name, before.node_statuses.get(*name), entry, self.entries.len()));
+            self.steps.extend(events::steps(op, name, before.of(name), entry, self.entries.len()));
         }
     }
 }

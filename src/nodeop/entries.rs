@@ -1,6 +1,7 @@
 //! The entries of a status while a round decides: those that stand as they stood, and those that it makes anew.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
@@ -15,15 +16,15 @@ pub type Entries<'a> = IndexMap<&'a str, Entry<'a>, RandomState>;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Entry<'a> {
     /// As the status has it.
-    Kept(&'a NodeStatus),
+    Kept(&'a Arc<NodeStatus>),
     /// As this round wants it.
-    Made(Box<NodeStatus>),
+    Made(Arc<NodeStatus>),
 }
 
 impl Entry<'_> {
     /// An entry that is not in the status, or not like this.
-    pub fn made(entry: NodeStatus) -> Self {
-        Self::Made(Box::new(entry))
+    pub fn made(entry: impl Into<Arc<NodeStatus>>) -> Self {
+        Self::Made(entry.into())
     }
 
     /// Whether it is another one than the status has.
@@ -31,11 +32,19 @@ impl Entry<'_> {
         matches!(self, Self::Made(_))
     }
 
-    /// The entry itself; what this round made is not copied once more.
-    pub fn into_status(self) -> NodeStatus {
+    /// The entry itself, which nobody copies.
+    pub fn into_status(self) -> Arc<NodeStatus> {
         match self {
             Self::Kept(entry) => entry.clone(),
-            Self::Made(entry) => *entry,
+            Self::Made(entry) => entry,
+        }
+    }
+
+    /// The entry itself, to share.
+    pub fn status(&self) -> &Arc<NodeStatus> {
+        match self {
+            Self::Kept(entry) => entry,
+            Self::Made(entry) => entry,
         }
     }
 }
@@ -44,9 +53,6 @@ impl Deref for Entry<'_> {
     type Target = NodeStatus;
 
     fn deref(&self) -> &NodeStatus {
-        match self {
-            Self::Kept(entry) => entry,
-            Self::Made(entry) => entry,
-        }
+        self.status()
     }
 }

@@ -48,6 +48,8 @@ pub struct Operation<'a> {
     manager: String,
     /// What it has on a node, by the node's name.
     on: HashMap<&'a str, OnNode<'a>>,
+    /// Whether it has several Jobs on some node.
+    crowds: bool,
     all_jobs: Vec<&'a Job>,
     jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
     all_pods: Vec<&'a Pod>,
@@ -71,6 +73,7 @@ impl<'a> Operation<'a> {
         for job in &all_jobs {
             on.entry(&job.node).or_default().jobs.push(job);
         }
+        let crowds = on.len() < all_jobs.len();
         let is_of = |pod: &Pod, job: &&Job| pod.owner.as_ref().is_some_and(|owner| owner.uid == job.uid);
         // Nearly every pod is on the node of its Job; only for others are all Jobs asked.
         let is_near = |on: &HashMap<&str, OnNode>, pod: &Pod| {
@@ -98,6 +101,7 @@ impl<'a> Operation<'a> {
             holder: meta.holder(),
             manager: names::node_manager(&meta.uid),
             on,
+            crowds,
             all_jobs,
             jobs_by_name: OnceCell::new(),
             all_pods,
@@ -140,6 +144,11 @@ impl<'a> Operation<'a> {
     /// The Jobs of this operation on a node.
     pub fn jobs_on(&self, node: &str) -> &[&'a Job] {
         self.on.get(node).map_or(&[], |there| there.jobs.as_slice())
+    }
+
+    /// Whether several Jobs of this operation are on some node.
+    pub fn crowds(&self) -> bool {
+        self.crowds
     }
 
     /// The Pods of this operation on a node.

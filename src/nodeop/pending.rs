@@ -1,6 +1,7 @@
 //! Which nodes are taken next, and why the others are not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -41,7 +42,7 @@ pub struct Others<'a> {
 #[derive(Debug, Default)]
 pub struct Pending<'a> {
     /// New claims.
-    pub claims: BTreeMap<&'a str, NodeStatus>,
+    pub claims: BTreeMap<&'a str, Arc<NodeStatus>>,
     /// Why the others wait.
     pub waiting: BTreeMap<&'a str, NodeReason>,
 }
@@ -97,7 +98,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
         }
         free -= 1;
         others.in_flight.insert(&node.name, op.meta);
-        pending.claims.insert(&node.name, claim(op, node));
+        pending.claims.insert(&node.name, Arc::new(claim(op, node)));
     }
     pending.waiting = waiting.into_iter().collect();
     pending

@@ -3,6 +3,8 @@
 //! An entry only ever moves on what the snapshot proves. What is done follows from the entry as it will stand once the
 //! status is written, so that nothing is done before it is recorded.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
@@ -10,6 +12,7 @@ use super::adopt::REBOOT_CANCELLED;
 use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::operation::Operation;
 use super::rebooting;
+use super::status;
 use super::verdict::{self, clip};
 use crate::mutant::Mutant;
 use crate::plan::{Action, NodeReason, Step};
@@ -25,7 +28,7 @@ pub const LONGEST: usize = 2000;
 #[derive(Debug)]
 pub struct Advance {
     /// The entry as it should stand; None: the claim is dropped, nothing ran under it.
-    pub entry: Option<NodeStatus>,
+    pub entry: Option<Arc<NodeStatus>>,
     /// What follows once that is recorded.
     pub steps: Vec<Step>,
     /// Why.
@@ -39,7 +42,7 @@ pub struct Place<'o, 'a> {
     /// Name of the node.
     pub name: &'o str,
     /// The entry as recorded.
-    pub entry: &'o NodeStatus,
+    pub entry: &'o Arc<NodeStatus>,
 }
 
 impl<'a> Place<'_, 'a> {
@@ -94,20 +97,14 @@ impl<'a> Place<'_, 'a> {
     }
 
     /// An entry without what only a node in flight needs.
-    pub fn finished(&self, entry: NodeStatus) -> NodeStatus {
+    pub fn finished(&self, entry: Arc<NodeStatus>) -> Arc<NodeStatus> {
         // A node that looks younger than its result counts as made anew. The clocks of two apiservers may differ by more
         // than a command takes, and it must not run again for that.
         let ran_on = self.node().or_else(|| self.ran_on_successor());
         let created = ran_on.and_then(|node| node.created).unwrap_or(self.op.now());
-        NodeStatus {
-            phase: entry.phase,
-            job_name: entry.job_name,
-            message: entry.message,
-            reboot_status: entry.reboot_status,
-            reason: entry.reason,
-            last_updated: Some(Time(self.op.now().max(created))),
-            ..NodeStatus::default()
-        }
+        let NodeStatus { phase, job_name, message, reboot_status, reason, .. } = Arc::unwrap_or_clone(entry);
+        let last_updated = Some(Time(self.op.now().max(created)));
+        Arc::new(NodeStatus { phase, job_name, message, reboot_status, reason, last_updated, ..NodeStatus::default() })
     }
 
     /// Whether the node's time in this step is up.
@@ -125,7 +122,7 @@ impl<'a> Place<'_, 'a> {
     pub fn settle(&self, phase: NodePhase, reason: Reason, message: &str) -> Advance {
         let mut advance = self.go(NodeStep::Releasing, phase, reason, message);
         if let Some(entry) = advance.entry.as_mut().filter(|entry| rebooting::follows(entry)) {
-            entry.reboot_status = Some(REBOOT_CANCELLED.into());
+            Arc::make_mut(entry).reboot_status = Some(REBOOT_CANCELLED.into());
         }
         let nothing_held = self.node().is_none_or(|node| {
             // A Job is over a moment after its pod; only then is the node given back.
@@ -145,21 +142,26 @@ impl<'a> Place<'_, 'a> {
     /// Moves on to a step.
     pub fn go(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> Advance {
         let message = clip(message, LONGEST);
-        let mut entry = self.entry.clone();
-        if entry.step != Some(step) {
-            entry.step = Some(step);
-            entry.step_since = Some(Time(self.op.now()));
+        let now = Some(Time(self.op.now()));
+        let mut shared = Arc::clone(self.entry);
+        if !self.says(step, phase, reason, &message) {
+            let entry = Arc::make_mut(&mut shared);
+            if entry.step != Some(step) {
+                (entry.step, entry.step_since) = (Some(step), now.clone());
+            }
+            if entry.reason.as_deref() != Some(reason.code()) {
+                (entry.reason, entry.reason_since) = (Some(reason.code().into()), now.clone());
+            }
+            (entry.phase, entry.message, entry.last_updated) = (phase, Some(message.clone()), now);
         }
-        if entry.reason.as_deref() != Some(reason.code()) {
-            entry.reason = Some(reason.code().into());
-            entry.reason_since = Some(Time(self.op.now()));
-        }
-        entry.phase = phase;
-        entry.message = Some(message.clone());
-        if entry != *self.entry {
-            entry.last_updated = Some(Time(self.op.now()));
-        }
-        Advance { entry: Some(entry), steps: Vec::new(), reason: NodeReason { reason, message } }
+        Advance { entry: Some(shared), steps: Vec::new(), reason: NodeReason { reason, message } }
+    }
+
+    /// Whether the entry says all that already.
+    fn says(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> bool {
+        let entry = self.entry;
+        let recorded = entry.message.as_deref() == Some(message) || status::is_untold(entry);
+        recorded && entry.step == Some(step) && entry.phase == phase && entry.reason.as_deref() == Some(reason.code())
     }
 
     /// Stays in the step, for a reason.

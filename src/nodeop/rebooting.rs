@@ -4,6 +4,8 @@
 //! Pod end that boot, and no other: whatever is repeated, lost or late, a node reboots once. That it has is told by its
 //! Node object alone.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::adopt::{REBOOT_COMPLETED, REBOOT_PENDING};
@@ -38,10 +40,11 @@ pub fn begin<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     let mut advance = place.go(NodeStep::Rebooting, NodePhase::Running, Reason::Rebooting, TO_REBOOT);
     let Some(entry) = advance.entry.as_mut().filter(|_| !foreign_reboot::is_awaited(place, node)) else { return advance };
     let installed = installed(place);
-    entry.expected_version = installed.as_ref().map(|told| told.version.clone());
     let boot_id = told(place);
-    entry.boot_id.clone_from(&boot_id);
-    let entry = entry.clone();
+    let begun = Arc::make_mut(entry);
+    begun.expected_version = installed.as_ref().map(|told| told.version.clone());
+    begun.boot_id.clone_from(&boot_id);
+    let entry = Arc::clone(entry);
     if let Some(boot_id) = boot_id {
         advance = leave(&Place { op: place.op, name: place.name, entry: &entry }, node, &boot_id);
     }
@@ -79,7 +82,7 @@ pub fn rebooted(place: &Place<'_, '_>, note: Option<String>) -> Advance {
 /// The reboot itself came about, whatever else did not.
 fn has_rebooted(mut advance: Advance) -> Advance {
     if let Some(entry) = &mut advance.entry {
-        entry.reboot_status = Some(REBOOT_COMPLETED.into());
+        Arc::make_mut(entry).reboot_status = Some(REBOOT_COMPLETED.into());
     }
     advance
 }
@@ -89,7 +92,7 @@ fn has_rebooted(mut advance: Advance) -> Advance {
 fn learn<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     if let Some(boot_id) = told(place) {
         let now = Some(Time(place.op.now()));
-        let entry = NodeStatus { boot_id: Some(boot_id.clone()), last_updated: now, ..place.entry.clone() };
+        let entry = Arc::new(NodeStatus { boot_id: Some(boot_id.clone()), last_updated: now, ..NodeStatus::clone(place.entry) });
         return leave(&Place { op: place.op, name: place.name, entry: &entry }, node, &boot_id);
     }
     let pods = place.op.pods_of(place.entry.job_uid.as_deref().unwrap_or_default(), place.name);
@@ -123,8 +126,8 @@ fn leave<'a>(place: &Place<'_, 'a>, node: &'a Node, left: &str) -> Advance {
     // The Node object had shown an older boot, while its kubelet had not told of this one yet.
     let mut advance = place.go(NodeStep::Rebooting, NodePhase::Running, Reason::Rebooting, TO_REBOOT);
     let Some(entry) = &mut advance.entry else { return advance };
-    entry.new_boot_id = None;
-    let entry = entry.clone();
+    Arc::make_mut(entry).new_boot_id = None;
+    let entry = Arc::clone(entry);
     reboot_pod::approve(&Place { op: place.op, name: place.name, entry: &entry }, node, left)
 }
 
@@ -159,7 +162,7 @@ fn verify(place: &Place<'_, '_>, node: &Node, now: &str) -> Advance {
 /// first one, so that a node which boots again and again comes to an end.
 fn verify_anew(place: &Place<'_, '_>, now: &str) -> Advance {
     let mut advance = place.go(NodeStep::Verifying, NodePhase::Running, Reason::Verifying, "the node has rebooted");
-    if let Some(entry) = &mut advance.entry {
+    if let Some(entry) = advance.entry.as_mut().map(Arc::make_mut) {
         entry.new_boot_id = Some(now.to_string());
         entry.step_since = Some(Time(place.op.now()));
         entry.last_updated = Some(Time(place.op.now()));

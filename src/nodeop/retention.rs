@@ -16,8 +16,10 @@ use crate::snapshot::views::{Job, Pod};
 
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
 pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
-    let jobs =
-        op.jobs().filter(|job| !job.deleting).filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(|entry| &**entry)));
+    // What becomes of ten thousand Jobs that have ended is mostly nothing, and then none of them is looked up.
+    let stays = |job: &Job| job.is_finished() && !op.crowds() && op.rollout.job_ttl_seconds.is_none();
+    let jobs = op.jobs().filter(|job| !job.deleting && !stays(job));
+    let jobs = jobs.filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(|entry| &**entry)));
     let pods = op.pods().filter(|pod| op.made(pod) && pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
     let pods = pods.filter_map(|pod| {
         let running = entries.get(pod.node.as_str()).is_some_and(|entry| entry.step == Some(NodeStep::Preflight));

@@ -1,6 +1,8 @@
 //! A claim whose command is about to run, runs, or ran: from the Job's POST to its verdict.
 
-use super::api::{NodePhase, NodeStep};
+use std::sync::Arc;
+
+use super::api::{NodePhase, NodeStatus, NodeStep};
 use super::place::{Advance, Place};
 use super::verdict::{self, Verdict};
 use super::{reboot_pod, rebooting};
@@ -31,7 +33,7 @@ pub fn start<'a>(place: &Place<'_, 'a>, node: &'a Node) -> Advance {
     match job {
         Some(job) if adoptable(job) && unready.is_none() => {
             let mut advance = place.go(NodeStep::Running, NodePhase::Running, Reason::Running, "Job is running");
-            if let Some(entry) = &mut advance.entry {
+            if let Some(entry) = advance.entry.as_mut().map(Arc::make_mut) {
                 entry.job_name = Some(job.name.clone());
                 entry.job_uid = Some(job.uid.clone());
             }
@@ -131,10 +133,8 @@ fn try_again<'a>(place: &Place<'_, 'a>, node: &'a Node, message: &str) -> Advanc
     if let Some(lost) = place.hold_is_lost(node) {
         return lost;
     }
-    let mut again = place.entry.clone();
-    again.attempt = Some(attempt);
-    again.job_uid = None;
-    again.job_name = None;
+    let again = NodeStatus { attempt: Some(attempt), job_uid: None, job_name: None, ..NodeStatus::clone(place.entry) };
+    let again = Arc::new(again);
     let place = Place { op: place.op, name: place.name, entry: &again };
     go_start(&place, node, &format!("the pod was not admitted: {message}"))
 }

@@ -46,7 +46,7 @@ pub fn current<'a>(snapshot: &'a Snapshot, meta: &Meta, spec: &NodeOpSpec, statu
         started_at: status.started_at.clone().unwrap_or(Time(snapshot.now)),
         is_new: false,
         adopted: false,
-        entries: status.node_statuses.iter().map(|(node, entry)| (node.as_str(), Entry::Kept(entry))).collect(),
+        entries: status.node_statuses.iter().map(|(node, entry)| (&**node, Entry::Kept(entry))).collect(),
     };
     if status.spec_hash.is_none() {
         run.is_new = true;

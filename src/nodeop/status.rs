@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
+use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStatuses, NodeStep, Phase};
 use super::entries::{Entries, Entry};
 use super::gate::Gate;
 use super::operation::Operation;
@@ -16,6 +16,7 @@ use crate::labels::probed;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::snapshot::views::Node;
+use crate::walk::{Lookup, Walk};
 
 /// From this many entries on, those of finished nodes are kept compact: ten thousand must fit into one object.
 const COMPACT_FROM: usize = 1500;
@@ -66,7 +67,8 @@ impl Parts<'_, '_> {
         let nodes = &self.op.snapshot.nodes;
         let all = self.targets.len() == nodes.len();
         let targets: HashSet<&str> = self.targets.iter().filter(|_| !all).map(|node| node.name.as_str()).collect();
-        let is_target = |name: &str| if all { nodes.contains_key(name) } else { targets.contains(name) };
+        let mut nodes = Lookup::over(nodes);
+        let mut is_target = |name: &str| if all { nodes.find(name).is_some() } else { targets.contains(name) };
         for (name, entry) in &self.entries {
             match (entry.step, entry.phase) {
                 (Some(_), _) => counts.in_flight += 1,
@@ -227,15 +229,17 @@ impl Parts<'_, '_> {
         summary.conditions.iter().map(make).collect()
     }
 
-    fn compacted(self) -> BTreeMap<String, NodeStatus> {
+    fn compacted(self) -> NodeStatuses {
+        let mut before = Walk::over(&self.before.node_statuses);
+        let mut shared = move |name: &str| before.find(name).map_or_else(|| Arc::from(name), |(name, _)| Arc::clone(name));
         if self.entries.len() < COMPACT_FROM {
-            return self.entries.into_iter().map(|(name, entry)| (name.to_string(), entry.into_status())).collect();
+            return self.entries.into_iter().map(|(name, entry)| (shared(name), entry.into_status())).collect();
         }
+        let done = Arc::new(NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() });
         let started = self.op.run.started_at.0;
         let nodes = &self.op.snapshot.nodes;
         let is_old = |node: &Node| node.created.is_some_and(|created| created < started);
         let all_old = nodes.values().all(is_old);
-        let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
         let (mut failed, mut stuck) = (0, 0);
         let compact = |(name, entry): (&str, Entry<'_>)| {
             let old = all_old || nodes.get(name).is_none_or(is_old);
@@ -243,39 +247,62 @@ impl Parts<'_, '_> {
                 // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
                 (None, NodePhase::Failed) => {
                     let message = words(&entry, &mut failed);
-                    let mut entry = NodeStatus { message, reboot_status: None, ..entry.into_status() };
-                    // That something ran before the time was up: the cordon stays for that.
-                    let ran = because(&entry, Reason::NodeTimeout);
-                    entry.job_name.take_if(|_| !ran);
-                    entry.last_updated.take_if(|_| old);
-                    entry
+                    has_failed(entry, message, old)
                 }
                 (Some(NodeStep::Releasing), NodePhase::Failed) => {
                     let message = words(&entry, &mut failed);
                     in_flight(entry, message)
                 }
-                (Some(_), _) if because(&entry, Reason::CannotStart) => {
+                (Some(_), _) if is_because(&entry, Reason::CannotStart) => {
                     let message = words(&entry, &mut stuck);
                     in_flight(entry, message)
                 }
-                (None, NodePhase::Completed) if entry.last_updated.is_none() || old => {
-                    NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() }
-                }
+                (None, NodePhase::Completed) if entry.last_updated.is_none() || old => Arc::clone(&done),
                 (Some(_), _) => in_flight(entry, None),
                 _ => entry.into_status(),
             };
-            (name.to_string(), entry)
+            (shared(name), entry)
         };
         self.entries.into_iter().map(compact).collect()
     }
 }
 
-/// The compact entry of a node in flight.
-fn in_flight(entry: Entry<'_>, message: Option<String>) -> NodeStatus {
-    let follows = super::rebooting::follows(&entry);
-    let mut entry = NodeStatus { message, last_updated: None, ..entry.into_status() };
-    entry.reboot_status.take_if(|_| !follows);
+/// The compact entry of a node that failed, which is shared where it is compact already.
+fn has_failed(entry: Entry<'_>, message: Option<String>, old: bool) -> Arc<NodeStatus> {
+    let mut entry = entry.into_status();
+    // That something ran before the time was up: the cordon stays for that.
+    let ran = is_because(&entry, Reason::NodeTimeout);
+    let is_told = entry.reboot_status.is_some() || entry.job_name.is_some() && !ran || entry.last_updated.is_some() && old;
+    if entry.message != message || is_told {
+        let entry = Arc::make_mut(&mut entry);
+        (entry.message, entry.reboot_status) = (message, None);
+        entry.job_name.take_if(|_| !ran);
+        entry.last_updated.take_if(|_| old);
+    }
     entry
+}
+
+/// The compact entry of a node in flight, which is shared likewise.
+fn in_flight(entry: Entry<'_>, message: Option<String>) -> Arc<NodeStatus> {
+    let mut entry = entry.into_status();
+    let follows = super::rebooting::follows(&entry);
+    let is_told = entry.last_updated.is_some() || entry.reboot_status.is_some() && !follows;
+    if entry.message != message || is_told {
+        let entry = Arc::make_mut(&mut entry);
+        (entry.message, entry.last_updated) = (message, None);
+        entry.reboot_status.take_if(|_| !follows);
+    }
+    entry
+}
+
+/// Whether this is the compact entry of a node in flight, of which the message is not kept.
+pub fn is_untold(entry: &NodeStatus) -> bool {
+    let is_told = entry.phase == NodePhase::Failed || is_because(entry, Reason::CannotStart);
+    entry.step.is_some() && entry.message.is_none() && entry.last_updated.is_none() && !is_told
+}
+
+fn is_because(entry: &NodeStatus, reason: Reason) -> bool {
+    entry.reason.as_deref() == Some(reason.code())
 }
 
 /// A few words of the message, for the first of many entries.

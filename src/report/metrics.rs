@@ -180,11 +180,11 @@ fn phase(decision: &Decision, present: Option<impl Debug>) -> Vec<(Labels, f64)>
 /// Nodes by state and reason, those included that the selector matches no longer and that are in flight, or failed.
 fn counts(decision: &Decision, status: &NodeOpStatus) -> Vec<(Labels, f64)> {
     let mut numbers: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let targeted = decision.nodes.iter().map(|(name, why)| (status.node_statuses.get(name), why.reason.code()));
-    let left = status.node_statuses.iter().filter(|(name, entry)| !decision.nodes.contains_key(*name) && is_told(entry));
+    let targeted = decision.nodes.iter().map(|(name, why)| (status.of(name), why.reason.code()));
+    let left = status.node_statuses.iter().filter(|(name, entry)| !decision.nodes.contains_key(&***name) && is_told(entry));
     // Anybody may have written it: only what is a reason becomes a series.
     let reason = |entry: &NodeStatus| entry.reason.as_deref().and_then(Reason::parse).map_or("", Reason::code);
-    let left = left.map(|(_, entry)| (Some(entry), reason(entry)));
+    let left = left.map(|(_, entry)| (Some(&**entry), reason(entry)));
     for (entry, reason) in targeted.chain(left) {
         *numbers.entry((state(entry), reason.to_string())).or_default() += 1;
     }
@@ -208,7 +208,7 @@ fn state(entry: Option<&NodeStatus>) -> String {
 fn waits(round: &Round, decision: &Decision, status: &NodeOpStatus) -> Vec<(Labels, f64)> {
     let waiting = decision.nodes.iter().filter(|(_, why)| Tone::of(why.reason) == Tone::Wait);
     let since = waiting.filter_map(|(name, why)| {
-        let entry = status.node_statuses.get(name).filter(|entry| entry.step.is_some())?;
+        let entry = status.of(name).filter(|entry| entry.step.is_some())?;
         let since = seconds(entry.reason_since.as_ref()?.0);
         let labels = resource(decision, &[("node", name), ("reason", why.reason.code())]);
         Some((labels, (seconds(round.snapshot.now) - since).max(0.0)))
@@ -309,7 +309,7 @@ mod tests {
             reason_since: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time("2026-11-21T05:58:30Z".parse().unwrap())),
             ..NodeStatus::default()
         };
-        let status = NodeOpStatus { node_statuses: Arc::new([(NODE.to_string(), entry)].into()), ..NodeOpStatus::default() };
+        let status = NodeOpStatus { node_statuses: Arc::new([(NODE.into(), Arc::new(entry))].into()), ..NodeOpStatus::default() };
         decision.status.as_mut().unwrap().status = Document::of(status);
         decision.nodes = [(NODE.to_string(), NodeReason { reason: Reason::DrainBlocked, message: String::new() })].into();
         let text = told(round);

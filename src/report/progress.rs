@@ -111,8 +111,7 @@ impl Memory {
         let resource = round.snapshot.nodeops.iter().find(|resource| resource.meta.uid == decision.subject.uid);
         // What had finished before anybody looked is no news.
         let is_old = |node: &str| {
-            before.is_none()
-                && resource.and_then(|resource| resource.status.node_statuses.get(node)).is_some_and(|entry| entry.is_finished())
+            before.is_none() && resource.and_then(|resource| resource.status.of(node)).is_some_and(|entry| entry.is_finished())
         };
         let known = |node: &str| before.as_ref().and_then(|before| before.get(node)).copied();
         let is_news = |(node, why): &(&String, &NodeReason)| known(node) != Some(why.reason) && !is_old(node);

@@ -103,7 +103,7 @@ fn operation(round: &Round, decision: &Decision) -> String {
         return text;
     }
     let mut nodes: Vec<(&String, &NodeReason)> = decision.nodes.iter().collect();
-    let entry = |name: &str| status.node_statuses.get(name);
+    let entry = |name: &str| status.of(name);
     nodes.sort_by_key(|(name, _)| rank(entry(name)));
     let (listed, collapsed): (Vec<_>, Vec<_>) =
         nodes.into_iter().partition(|(name, _)| decision.nodes.len() <= FEW || rank(entry(name)) < 2);
@@ -208,16 +208,16 @@ fn row(decision: &Decision, status: &NodeOpStatus) -> Vec<Cell> {
 }
 
 fn failed_rows(round: &Round, decision: &Decision, status: &NodeOpStatus) -> Vec<Vec<Cell>> {
-    let failed: Vec<(&String, &NodeStatus)> = status.node_statuses.iter().filter(|(_, entry)| has_failed(entry)).collect();
+    let failed: Vec<_> = status.node_statuses.iter().filter(|(_, entry)| has_failed(entry)).collect();
     let subject =
         |rest: Vec<Cell>| [vec![decision.subject.namespace.as_str().into(), decision.subject.name.as_str().into()], rest].concat();
     let mut rows: Vec<Vec<Cell>> = failed
         .iter()
         .take(LISTED)
         .map(|(name, entry)| {
-            let reason = decision.nodes.get(*name).map(|why| why.reason.code().to_string()).or(entry.reason.clone()).unwrap_or_default();
+            let reason = decision.nodes.get(&***name).map(|why| why.reason.code().to_string()).or(entry.reason.clone()).unwrap_or_default();
             let message = entry.message.clone().unwrap_or_default();
-            subject(vec![name.as_str().into(), Cell::new(reason, Tone::Bad), since(round, Some(entry)).into(), message.into()])
+            subject(vec![name.to_string().into(), Cell::new(reason, Tone::Bad), since(round, Some(entry)).into(), message.into()])
         })
         .collect();
     if let Some(more) = failed.len().checked_sub(LISTED).filter(|more| *more > 0) {

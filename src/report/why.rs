@@ -47,7 +47,7 @@ pub fn json(round: &Round, name: &str) -> Option<Value> {
                 "reason": why.reason,
                 "message": why.message,
                 "meaning": why.reason.meaning(),
-                "entry": status_after(&round.snapshot.nodeops, decision).node_statuses.get(name),
+                "entry": status_after(&round.snapshot.nodeops, decision).of(name),
                 "operation": {"reason": decision.reason, "message": decision.message},
             })
         })
@@ -124,7 +124,7 @@ fn operation(round: &Round, decision: &Decision, name: &str) -> String {
     }
     let _ = writeln!(text, "  {}", Tone::Dim.paint(&format!("({})", why.reason.meaning())));
     let status = status_after(&round.snapshot.nodeops, decision);
-    if let Some(entry) = status.node_statuses.get(name) {
+    if let Some(entry) = status.of(name) {
         let _ = writeln!(text, "  {}", standing(round, entry));
         if let Some(job) = &entry.job_name {
             let _ = writeln!(text, "  log: kubectl -n {} logs job/{job} --all-containers", decision.subject.namespace);

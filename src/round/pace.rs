@@ -70,6 +70,8 @@ fn jittered(interval: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::cluster::errors::ObserveError;
     use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodeStatus, NodeStep};
@@ -92,7 +94,7 @@ mod tests {
         }
         if in_flight {
             let entry = NodeStatus { step: Some(NodeStep::Draining), ..Default::default() };
-            let status = NodeOpStatus { node_statuses: std::sync::Arc::new([("n1".into(), entry)].into()), ..Default::default() };
+            let status = NodeOpStatus { node_statuses: Arc::new([("n1".into(), Arc::new(entry))].into()), ..Default::default() };
             let spec: NodeOpSpec = serde_json::from_value(serde_json::json!({ "command": ["true"] })).unwrap();
             round.snapshot.nodeops.push(Resource { meta: Meta::default(), spec, status });
         }

@@ -59,7 +59,7 @@ impl World {
         let (Some(Resource { meta, spec, status }), Some(node)) = (owner, self.seen.nodes.get(&job.node)) else {
             return Backing { containers: vec![(names::CONTAINER_NODEOP.to_string(), false)], ..Backing::default() };
         };
-        let entry = status.node_statuses.get(&job.node).filter(|entry| entry.job_uid.as_ref() == Some(&job.uid));
+        let entry = status.of(&job.node).filter(|entry| entry.job_uid.as_ref() == Some(&job.uid));
         let reboots = entry.map_or(spec.reboots(), rebooting::follows);
         let claim = Claim { meta, spec, node, run: job.run.unwrap_or(1), attempt: 0, reboots };
         Backing::of(&mut claim.job(&Settings::default()))

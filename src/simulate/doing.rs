@@ -1,7 +1,6 @@
 //! What a node does in one word, and on whose behalf: by the statuses of the operations that concern it.
 
-use std::collections::{BTreeMap, btree_map};
-use std::iter::Peekable;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,13 +9,14 @@ use crate::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStatus, NodeSt
 use crate::reason::Reason;
 use crate::snapshot::Resource;
 use crate::snapshot::views::Node;
+use crate::walk::Walk;
 
 /// An operation, and what is told of it again and again, of one node after the other in the order of their names.
 pub(super) struct Running<'a> {
     of: &'a Resource<NodeOpSpec, NodeOpStatus>,
     path: &'a str,
     drains: bool,
-    entries: Walk<'a, NodeStatus>,
+    entries: Walk<'a, Arc<str>, Arc<NodeStatus>>,
 }
 
 impl<'a> Running<'a> {
@@ -28,28 +28,12 @@ impl<'a> Running<'a> {
     /// What it says of a node; None if it does not concern it.
     fn says(&mut self, node: &Node) -> Option<(State, Option<&'a NodeStatus>)> {
         match self.entries.find(&node.name) {
-            Some(entry) => Some((state(entry, self.drains), Some(entry))),
+            Some((_, entry)) => Some((state(entry, self.drains), Some(&**entry))),
             None => {
                 let wanted = self.of.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(&node.labels));
                 wanted.then_some((State::Waiting, None))
             }
         }
-    }
-}
-
-/// Looks up names that come in ascending order: one walk over a map instead of a search for each of ten thousand.
-struct Walk<'m, T>(Peekable<btree_map::Iter<'m, String, T>>);
-
-impl<'m, T> Walk<'m, T> {
-    /// A walk from the beginning.
-    fn over(map: &'m BTreeMap<String, T>) -> Self {
-        Self(map.iter().peekable())
-    }
-
-    /// The value of a name that comes after those asked for before.
-    fn find(&mut self, name: &str) -> Option<&'m T> {
-        while self.0.next_if(|(there, _)| there.as_str() < name).is_some() {}
-        self.0.next_if(|(there, _)| there.as_str() == name).map(|(_, value)| value)
     }
 }
 

@@ -37,7 +37,7 @@ pub fn absences(snapshot: &Snapshot) -> BTreeSet<Reference> {
                 doubts.insert(Reference::new("Job", &resource.meta.namespace, job, uid));
             }
             if let (Some(_), Some(uid)) = (&entry.step, &entry.node_uid)
-                && snapshot.nodes.get(name).is_none_or(|node| node.uid != *uid)
+                && snapshot.nodes.get(&**name).is_none_or(|node| node.uid != *uid)
             {
                 doubts.insert(Reference::new("Node", "", name, uid));
             }
@@ -110,7 +110,7 @@ pub fn unheld_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for Resource { meta, spec, status } in &snapshot.nodeops {
         let held = status.node_statuses.iter().filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Draining | NodeStep::Starting)));
-        for node in held.filter_map(|(name, _)| snapshot.nodes.get(name)) {
+        for node in held.filter_map(|(name, _)| snapshot.nodes.get(&**name)) {
             let locked = node.lock.as_ref().is_some_and(|lock| lock.value == meta.holder());
             if !locked || spec.cordons() && !node.unschedulable {
                 names.insert(node.name.clone());
@@ -126,7 +126,7 @@ pub fn draining_nodes(snapshot: &Snapshot) -> BTreeSet<String> {
     let draining = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
     let entries = draining.flat_map(|resource| resource.status.node_statuses.iter());
     let drains = entries.filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)));
-    let mut nodes: BTreeSet<String> = drains.map(|(name, _)| name.clone()).collect();
+    let mut nodes: BTreeSet<String> = drains.map(|(name, _)| name.to_string()).collect();
     if !nodes.is_empty() {
         nodes.extend(rebooting_nodes(snapshot).map(str::to_string));
     }
@@ -139,5 +139,5 @@ pub fn rebooting_nodes(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let entries = draining.flat_map(|resource| resource.status.node_statuses.iter());
     let drained = |step| (NodeStep::Starting..=NodeStep::Verifying).contains(&step);
     let reboots = entries.filter(move |(_, entry)| entry.step.is_some_and(drained) && rebooting::follows(entry));
-    reboots.map(|(name, _)| name.as_str())
+    reboots.map(|(name, _)| &**name)
 }

@@ -209,7 +209,7 @@ fn claims<'a>(snapshot: &'a Snapshot, resource: &'a Resource<NodeOpSpec, NodeOpS
     let pods = snapshot.pods.iter().filter(|pod| owned(pod.labels.get(names::LABEL_OWNER_UID).map(String::as_str)));
     let pods = pods.filter_map(|pod| Some((pod.node.as_str(), pod.labels.get(names::LABEL_RUN)?.parse().ok()?)));
     let present = resource.status.run.unwrap_or(1);
-    let recorded = entries.iter().map(|(node, entry)| (node.as_str(), entry.run.unwrap_or(present)));
+    let recorded = entries.iter().map(|(node, entry)| (&**node, entry.run.unwrap_or(present)));
     let runs: BTreeSet<(&str, i64)> = jobs.chain(pods).chain(recorded).collect();
     let uids = |node: &str| {
         let there = snapshot.nodes.get(node).map(|node| node.uid.as_str());

@@ -165,7 +165,7 @@ fn draining(snapshot: &Snapshot) -> Vec<String> {
     let operations = snapshot.nodeops.iter().filter(|resource| resource.spec.drain().is_some());
     let entries = operations.flat_map(|resource| resource.status.node_statuses.iter());
     let drains = entries.filter(|(_, entry)| matches!(entry.step, Some(NodeStep::Locking | NodeStep::Draining)));
-    drains.map(|(node, _)| node.clone()).collect()
+    drains.map(|(node, _)| node.to_string()).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Field names, meanings and phase words are those of the existing operator (operator.kairos.io/v1alpha1). No field has
 //! a schema default, for the reason that stands in [`crate::nodeop::api`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -11,7 +10,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::nodeop::api::{NodeStatus, PullSecret, is_empty};
+use crate::nodeop::api::{NodeStatuses, PullSecret, is_empty};
 use crate::rollout::Rollout;
 use crate::selector::NodeSelector;
 
@@ -137,7 +136,7 @@ pub struct NodeOpUpgradeStatus {
     pub conditions: Vec<Condition>,
     /// Per node name, what happened there, as the NodeOp tells it.
     #[serde(default, skip_serializing_if = "is_empty")]
-    pub node_statuses: Arc<BTreeMap<String, NodeStatus>>,
+    pub node_statuses: Arc<NodeStatuses>,
     /// Hash of what is executed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spec_hash: Option<String>,

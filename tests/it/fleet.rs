@@ -67,7 +67,7 @@ pub fn round(snapshot: &mut Snapshot) -> bool {
                 snapshot.jobs.push(Job {
                     namespace: op.namespace.clone(),
                     name: text("/metadata/name"),
-                    uid: format!("7e4c2b90-1f6d-4f6e-9a70-{}", &entries[&node].node_uid.clone().unwrap()[24..]),
+                    uid: format!("7e4c2b90-1f6d-4f6e-9a70-{}", &entries[node.as_str()].node_uid.clone().unwrap()[24..]),
                     owner: Some(Owner { kind: "NodeOp".into(), name: op.name.clone(), uid: op.uid.clone() }),
                     run: Some(1),
                     node,

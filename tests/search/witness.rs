@@ -79,7 +79,7 @@ impl Witness {
             .node_statuses
             .iter()
             .filter(|(_, entry)| entry.phase != NodePhase::Completed)
-            .filter_map(|(name, _)| world.seen.nodes.get(name).map(|node| node.uid.as_str()))
+            .filter_map(|(name, _)| world.seen.nodes.get(&**name).map(|node| node.uid.as_str()))
             .collect();
         self.succeeded.retain(|(of, machine, _)| *of != uid || !failed.contains(machine.as_str()));
     }
@@ -90,7 +90,7 @@ impl Witness {
         let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.name == operation) else { return };
         let Some(machine) = world.seen.nodes.get(node).map(|node| node.uid.as_str()) else { return };
         let known = |entry: &NodeStatus| entry.phase == NodePhase::Completed || entry.node_uid.as_deref() == Some(machine);
-        if !op.status.node_statuses.get(node).is_some_and(known) {
+        if !op.status.of(node).is_some_and(known) {
             self.succeeded.retain(|(of, on, _)| *of != op.meta.uid || on != machine);
         }
     }
@@ -122,7 +122,7 @@ impl Witness {
             })?;
             if record.exit.is_none() && self.started.insert(record.job.clone()) {
                 let op = world.seen.nodeops.iter().find(|op| op.meta.uid == record.operation);
-                let entry = op.and_then(|op| op.status.node_statuses.get(&record.node.0));
+                let entry = op.and_then(|op| op.status.of(&record.node.0));
                 let named = entry.is_some_and(|entry| entry.job_uid.as_ref() == Some(&record.job));
                 never(op.is_some() && !named, "a command only starts when a status names its Job", || {
                     format!(
@@ -181,7 +181,7 @@ impl Witness {
             let failed = |entry: &NodeStatus| entry.is_finished() && entry.phase == NodePhase::Failed;
             let runs = |name: &str| world.seen.jobs.iter().any(|job| job.node == name && !job.held && !job.is_finished());
             let down = |name: &str| world.seen.nodes.get(name).is_some_and(|node| !node.ready) && !runs(name);
-            let given_up = |name: &str| op.status.node_statuses.get(name).map_or_else(|| down(name), failed);
+            let given_up = |name: &str| op.status.of(name).map_or_else(|| down(name), failed);
             self.given_up.retain(|(uid, name)| *uid != op.meta.uid || flying.contains(name.as_str()));
             self.given_up.extend(flying.iter().filter(|name| given_up(name)).map(|name| (op.meta.uid.clone(), (*name).to_string())));
             flying.retain(|name| !self.given_up.contains(&(op.meta.uid.clone(), (*name).to_string())));
@@ -233,7 +233,7 @@ impl Witness {
     fn locked_by(&mut self, world: &World, apply: &NodeApply) {
         let Some(op) = world.seen.nodeops.iter().find(|op| node_manager(&op.meta.uid) == apply.manager) else { return };
         let key = (op.meta.uid.clone(), apply.node.name.clone());
-        let claimed = op.status.node_statuses.get(&apply.node.name).is_some_and(|entry| entry.step.is_some());
+        let claimed = op.status.of(&apply.node.name).is_some_and(|entry| entry.step.is_some());
         match apply.lock.is_some() && !claimed {
             true => self.stray.insert(key),
             false => self.stray.remove(&key),
@@ -259,11 +259,11 @@ impl Witness {
         }
         for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.is_finished()) {
             let skipped = entry.message.as_deref().is_some_and(|message| message.starts_with("Skipped by preflight"));
-            let succeeded = (1..=spec_run).any(|run| self.names.contains(&(uid.to_string(), name.clone(), run)));
+            let succeeded = (1..=spec_run).any(|run| self.names.contains(&(uid.to_string(), name.to_string(), run)));
             never(entry.phase == NodePhase::Completed && !skipped && !succeeded, "a status tells no lies", || {
                 format!("{} is Completed on {name}, where its command never succeeded", op.meta.name)
             })?;
-            let machine = world.seen.nodes.get(name).map(|node| node.uid.clone()).unwrap_or_default();
+            let machine = world.seen.nodes.get(&**name).map(|node| node.uid.clone()).unwrap_or_default();
             let failed = entry.phase == NodePhase::Failed && entry.reason.as_deref() == Some(Reason::CommandFailed.code());
             never(failed && self.succeeded.contains(&(uid.to_string(), machine, spec_run)), "a status tells no lies", || {
                 format!("{} is Failed on {name}, where its command has succeeded", op.meta.name)
@@ -317,7 +317,7 @@ impl Witness {
         let holder = |uid: &str| world.seen.nodeops.iter().find(|op| op.meta.uid == uid);
         if let Some(lock) = &node.lock {
             let held = holder(lock.uid()).is_some_and(|op| {
-                let entry = op.status.node_statuses.get(&node.name);
+                let entry = op.status.of(&node.name);
                 entry.is_some_and(|entry| entry.step.is_some() || entry.phase == NodePhase::Failed)
             });
             let stuck = world.pods_on(&node.name).any(|pod| !pod.is_terminal());
@@ -326,9 +326,8 @@ impl Witness {
             })?;
         }
         if let Some(mark) = &node.cordoned_by {
-            let kept = holder(mark.uid()).is_some_and(|op| {
-                op.status.node_statuses.get(&node.name).is_some_and(|entry| entry.phase == NodePhase::Failed || entry.step.is_some())
-            });
+            let kept = holder(mark.uid())
+                .is_some_and(|op| op.status.of(&node.name).is_some_and(|entry| entry.phase == NodePhase::Failed || entry.step.is_some()));
             let stuck = world.pods_on(&node.name).any(|pod| !pod.is_terminal());
             never(!kept && !stuck, "no node stays cordoned without a living operation that says so", || {
                 format!("{} by {}", node.name, mark.value)

@@ -33,7 +33,7 @@ fn awaited(snapshot: &Snapshot) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut namespaces, mut uids) = (BTreeSet::new(), BTreeSet::new());
     for resource in &snapshot.nodeops {
         let status = &resource.status;
-        let done = |node: &str| match status.node_statuses.get(node) {
+        let done = |node: &str| match status.of(node) {
             Some(entry) if status.spec_hash.is_none() => !adopt::is_in_flight(entry),
             Some(entry) => entry.step.is_none(),
             None => status.spec_hash.is_some(),

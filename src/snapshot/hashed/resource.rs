@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::dictionary::Class::{self, Argument, Image, Namespace, Operation, Path, Secret, Uid, Value};
 use super::walk::{Visit, keys, owner, selector};
 use super::words::text;
-use crate::nodeop::api::{DrainOptions, NodeOpSpec, NodeOpStatus, NodeStatus, Preflight, PullSecret};
+use crate::nodeop::api::{DrainOptions, NodeOpSpec, NodeOpStatus, NodeStatus, NodeStatuses, Preflight, PullSecret};
 use crate::rollout::{Reboot, Rollout};
 use crate::snapshot::{Meta, Resource};
 use crate::upgrade::api::{NodeOpUpgradeSpec, NodeOpUpgradeStatus};
@@ -124,9 +124,7 @@ pub fn upgrade(resource: &mut Resource<NodeOpUpgradeSpec, NodeOpUpgradeStatus>, 
     [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
     node_op_name.iter_mut().for_each(|name| visit(Operation, name));
     conditions.iter_mut().for_each(|one| condition(one, visit));
-    let node_statuses = Arc::make_mut(node_statuses);
-    keys(node_statuses, |name| visit(Class::Node, name));
-    node_statuses.values_mut().for_each(|one| entry(one, visit));
+    entries(node_statuses, visit);
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));
 }
 
@@ -175,11 +173,15 @@ fn status(status: &mut NodeOpStatus, visit: &mut Visit<'_>) {
     } = status;
     [message, progress, current].into_iter().flatten().for_each(|one| text(one, visit));
     conditions.iter_mut().for_each(|one| condition(one, visit));
-    let node_statuses = Arc::make_mut(node_statuses);
-    keys(node_statuses, |name| visit(Class::Node, name));
-    node_statuses.values_mut().for_each(|one| entry(one, visit));
+    entries(node_statuses, visit);
     spec_hash.iter_mut().for_each(|one| visit(Uid, one));
     [rerun, retry_failed].into_iter().flatten().for_each(|token| visit(Value, token));
+}
+
+fn entries(statuses: &mut Arc<NodeStatuses>, visit: &mut Visit<'_>) {
+    let statuses = Arc::make_mut(statuses);
+    keys(statuses, |name| visit(Class::Node, name));
+    statuses.values_mut().for_each(|one| entry(Arc::make_mut(one), visit));
 }
 
 fn entry(entry: &mut NodeStatus, visit: &mut Visit<'_>) {

@@ -109,8 +109,13 @@ pub fn file(file: &mut SnapshotFile, visit: &mut Visit<'_>) {
 }
 
 /// The keys of a map.
-pub(super) fn keys<T>(map: &mut BTreeMap<String, T>, mut each: impl FnMut(&mut String)) {
-    *map = std::mem::take(map).into_iter().map(|(mut key, value)| (each(&mut key), (key, value)).1).collect();
+pub(super) fn keys<K: Ord + AsRef<str> + From<String>, T>(map: &mut BTreeMap<K, T>, mut each: impl FnMut(&mut String)) {
+    let other = |(key, value): (K, T)| {
+        let mut key = key.as_ref().to_string();
+        each(&mut key);
+        (key.into(), value)
+    };
+    *map = std::mem::take(map).into_iter().map(other).collect();
 }
 
 fn node(node: &mut Node, visit: &mut Visit<'_>) {

@@ -33,7 +33,7 @@ fn begun() -> World {
 /// The nodes that are taken.
 fn flying(world: &World) -> Vec<String> {
     let entries = world.snapshot.nodeops.iter().flat_map(|op| op.status.node_statuses.iter());
-    entries.filter(|(_, entry)| entry.step.is_some()).map(|(name, _)| name.clone()).collect()
+    entries.filter(|(_, entry)| entry.step.is_some()).map(|(name, _)| name.to_string()).collect()
 }
 
 /// The Jobs that run, and the evictions of a plan: what touches what is on a node.

@@ -126,8 +126,8 @@ fn resource(op: &'static str) -> impl Strategy<Value = Resource<NodeOpSpec, Node
     let entries = NODES.map(|node| maybe(entry(op, node)).prop_map(move |entry| (node.to_string(), entry)));
     let meta = (0..9u8, any::<[bool; 3]>(), at());
     (spec(), meta, 1..4i64, 0..3i64, entries).prop_map(move |(spec, (odds, [known, edited, token], since), run, back, entries)| {
-        let node_statuses: BTreeMap<_, _> = entries.into_iter().filter_map(|(node, entry)| Some((node, entry?))).collect();
-        let mut status = NodeOpStatus { node_statuses: std::sync::Arc::new(node_statuses), ..NodeOpStatus::default() };
+        let node_statuses = entries.into_iter().filter_map(|(node, entry)| Some((node.into(), Arc::new(entry?)))).collect();
+        let mut status = NodeOpStatus { node_statuses: Arc::new(node_statuses), ..NodeOpStatus::default() };
         if known {
             status.spec_hash = Some(if edited { "other".into() } else { spec_hash(&spec) });
             (status.run, status.spec_run, status.started_at) = (Some(run), Some((run - back).max(1)), Some(since.clone()));
@@ -255,7 +255,7 @@ fn confirm(snapshot: &mut Snapshot) {
             {
                 snapshot.absent.insert(Reference::new("Job", "default", job, uid));
             }
-            if let Some(uid) = entry.node_uid.as_ref().filter(|uid| snapshot.nodes.get(name).is_none_or(|node| node.uid != **uid)) {
+            if let Some(uid) = entry.node_uid.as_ref().filter(|uid| snapshot.nodes.get(&**name).is_none_or(|node| node.uid != **uid)) {
                 snapshot.absent.insert(Reference::new("Node", "", name, uid));
             }
         }
@@ -367,7 +367,7 @@ fn event_name(run: i64, node_uid: &str) -> String {
     let status = NodeOpStatus {
         spec_hash: Some(spec_hash(&spec)),
         run: Some(3),
-        node_statuses: std::sync::Arc::new([("n1".to_string(), entry)].into()),
+        node_statuses: Arc::new([("n1".into(), Arc::new(entry))].into()),
         ..NodeOpStatus::default()
     };
     let owner = Some(Owner { kind: "NodeOp".into(), name: "op".into(), uid: "op-uid".into() });

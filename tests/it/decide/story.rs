@@ -158,7 +158,8 @@ impl World {
                 {
                     absent.insert(Reference::new("Job", &resource.meta.namespace, job, uid));
                 }
-                if let Some(uid) = entry.node_uid.as_ref().filter(|uid| self.snapshot.nodes.get(name).is_none_or(|node| node.uid != **uid))
+                if let Some(uid) =
+                    entry.node_uid.as_ref().filter(|uid| self.snapshot.nodes.get(&**name).is_none_or(|node| node.uid != **uid))
                 {
                     absent.insert(Reference::new("Node", "", name, uid));
                 }
