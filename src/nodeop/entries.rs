@@ -32,7 +32,7 @@ impl Entry<'_> {
         matches!(self, Self::Made(_))
     }
 
-    /// The entry itself, which nobody copies.
+    /// The entry itself, taken.
     pub fn into_status(self) -> Arc<NodeStatus> {
         match self {
             Self::Kept(entry) => entry.clone(),
@@ -40,7 +40,7 @@ impl Entry<'_> {
         }
     }
 
-    /// The entry itself, to share.
+    /// The entry itself, borrowed.
     pub fn status(&self) -> &Arc<NodeStatus> {
         match self {
             Self::Kept(entry) => entry,

@@ -73,6 +73,7 @@ impl<'a> Operation<'a> {
         for job in &all_jobs {
             on.entry(&job.node).or_default().jobs.push(job);
         }
+        // So far only nodes with Jobs are in it.
         let crowds = on.len() < all_jobs.len();
         let is_of = |pod: &Pod, job: &&Job| pod.owner.as_ref().is_some_and(|owner| owner.uid == job.uid);
         // Nearly every pod is on the node of its Job; only for others are all Jobs asked.

@@ -157,10 +157,10 @@ impl<'a> Place<'_, 'a> {
         Advance { entry: Some(shared), steps: Vec::new(), reason: NodeReason { reason, message } }
     }
 
-    /// Whether the entry says all that already.
+    /// Whether the entry says all that already, but for a message that would not be kept.
     fn says(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> bool {
         let entry = self.entry;
-        let recorded = entry.message.as_deref() == Some(message) || status::is_untold(entry);
+        let recorded = entry.message.as_deref() == Some(message) || status::is_untold(entry, self.op.run.entries.len());
         recorded && entry.step == Some(step) && entry.phase == phase && entry.reason.as_deref() == Some(reason.code())
     }
 

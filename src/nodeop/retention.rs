@@ -16,7 +16,8 @@ use crate::snapshot::views::{Job, Pod};
 
 /// Steps that tidy up after finished, superseded and never started Jobs and Pods, given the entries as they will stand.
 pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
-    // What becomes of ten thousand Jobs that have ended is mostly nothing, and then none of them is looked up.
+    // Of a Job that has ended, only a newer one on its node or a time to live makes anything (`job_step`): where there is
+    // neither, ten thousand of them need not be looked up.
     let stays = |job: &Job| job.is_finished() && !op.crowds() && op.rollout.job_ttl_seconds.is_none();
     let jobs = op.jobs().filter(|job| !job.deleting && !stays(job));
     let jobs = jobs.filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(|entry| &**entry)));

@@ -18,8 +18,10 @@ use crate::reason::Reason;
 use crate::snapshot::views::Node;
 use crate::walk::{Lookup, Walk};
 
-/// From this many entries on, those of finished nodes are kept compact: ten thousand must fit into one object.
+/// From this many entries on they are kept compact: ten thousand must fit into one object.
 const COMPACT_FROM: usize = 1500;
+/// Why a node in flight is where it is, if it is told of the whole operation: its message is asked for then.
+const BLOCKERS: [Reason; 3] = [Reason::DrainBlocked, Reason::CannotStart, Reason::NotReady];
 /// For how many nodes that failed, or cannot start, it is then told in words why.
 const TOLD: usize = 200;
 /// In how many characters.
@@ -169,10 +171,8 @@ impl Parts<'_, '_> {
 
     /// Why nodes in flight are where they are: what blocks comes first.
     fn in_flight_reason(&self, counts: NodeCounts) -> (Reason, String) {
-        const BLOCKERS: [Reason; 3] = [Reason::DrainBlocked, Reason::CannotStart, Reason::NotReady];
         let blocked = BLOCKERS.iter().find_map(|blocker| {
-            let (node, entry) =
-                self.entries.iter().find(|(_, entry)| entry.step.is_some() && entry.reason.as_deref() == Some(blocker.code()))?;
+            let (node, entry) = self.entries.iter().find(|(_, entry)| entry.step.is_some() && is_because(entry, *blocker))?;
             Some((*blocker, format!("node {node}: {}", entry.message.as_deref().unwrap_or_default())))
         });
         blocked.unwrap_or_else(|| {
@@ -257,6 +257,7 @@ impl Parts<'_, '_> {
                     let message = words(&entry, &mut stuck);
                     in_flight(entry, message)
                 }
+                (None, NodePhase::Completed) if *entry == *done => entry.into_status(),
                 (None, NodePhase::Completed) if entry.last_updated.is_none() || old => Arc::clone(&done),
                 (Some(_), _) => in_flight(entry, None),
                 _ => entry.into_status(),
@@ -272,8 +273,8 @@ fn has_failed(entry: Entry<'_>, message: Option<String>, old: bool) -> Arc<NodeS
     let mut entry = entry.into_status();
     // That something ran before the time was up: the cordon stays for that.
     let ran = is_because(&entry, Reason::NodeTimeout);
-    let is_told = entry.reboot_status.is_some() || entry.job_name.is_some() && !ran || entry.last_updated.is_some() && old;
-    if entry.message != message || is_told {
+    let has_more = entry.reboot_status.is_some() || entry.job_name.is_some() && !ran || entry.last_updated.is_some() && old;
+    if entry.message != message || has_more {
         let entry = Arc::make_mut(&mut entry);
         (entry.message, entry.reboot_status) = (message, None);
         entry.job_name.take_if(|_| !ran);
@@ -286,8 +287,8 @@ fn has_failed(entry: Entry<'_>, message: Option<String>, old: bool) -> Arc<NodeS
 fn in_flight(entry: Entry<'_>, message: Option<String>) -> Arc<NodeStatus> {
     let mut entry = entry.into_status();
     let follows = super::rebooting::follows(&entry);
-    let is_told = entry.last_updated.is_some() || entry.reboot_status.is_some() && !follows;
-    if entry.message != message || is_told {
+    let has_more = entry.last_updated.is_some() || entry.reboot_status.is_some() && !follows;
+    if entry.message != message || has_more {
         let entry = Arc::make_mut(&mut entry);
         (entry.message, entry.last_updated) = (message, None);
         entry.reboot_status.take_if(|_| !follows);
@@ -295,10 +296,11 @@ fn in_flight(entry: Entry<'_>, message: Option<String>) -> Arc<NodeStatus> {
     entry
 }
 
-/// Whether this is the compact entry of a node in flight, of which the message is not kept.
-pub fn is_untold(entry: &NodeStatus) -> bool {
-    let is_told = entry.phase == NodePhase::Failed || is_because(entry, Reason::CannotStart);
-    entry.step.is_some() && entry.message.is_none() && entry.last_updated.is_none() && !is_told
+/// Whether the entry of a node in flight, one of so many, is compact already, and nobody asks for the message that it has
+/// not kept.
+pub fn is_untold(entry: &NodeStatus, entries: usize) -> bool {
+    let is_told = entry.phase == NodePhase::Failed || BLOCKERS.iter().any(|blocker| is_because(entry, *blocker));
+    entries >= COMPACT_FROM && entry.message.is_none() && entry.last_updated.is_none() && !is_told
 }
 
 fn is_because(entry: &NodeStatus, reason: Reason) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rounds::decide::decide;
-use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase};
+use rounds::nodeop::api::{NodeOpSpec, NodeOpStatus, NodePhase, NodeStep};
 use rounds::settings::Settings;
 use rounds::snapshot::Resource;
 use serde_json::json;
@@ -56,6 +56,27 @@ fn from_1500_entries_on_they_are_compact() {
         assert_eq!(entries.len(), count);
         assert!(entries.values().all(|entry| entry.phase == NodePhase::Completed && entry.job_name.is_none() == compact), "{count}");
     }
+}
+
+#[test]
+fn what_blocks_is_told_of_many_nodes_for_as_long_as_it_stands() {
+    let mut snapshot = fleet(2500, json!({"command": ["true"]}));
+    while snapshot.nodeops[0].status.node_statuses.len() < 1750 {
+        assert!(round(&mut snapshot));
+    }
+    let entries = &snapshot.nodeops[0].status.node_statuses;
+    let taken = entries.iter().find(|(_, entry)| entry.step == Some(NodeStep::Locking));
+    let name = taken.expect("some were taken in the last round").0.to_string();
+    assert!(entries[&*name].message.is_none(), "the entries are compact");
+    snapshot.nodes.get_mut(&name).unwrap().ready = false;
+    for _ in 0..4 {
+        round(&mut snapshot);
+        let status = &snapshot.nodeops[0].status;
+        assert_eq!(status.of(&name).unwrap().reason.as_deref(), Some("NotReady"));
+        let expected = format!("node {name}: the node is not Ready; it is started when it is");
+        assert_eq!(status.message.as_deref(), Some(&*expected));
+    }
+    assert!(decide(&snapshot, &Settings::default()).decisions[0].status.is_none(), "and nothing is written for it");
 }
 
 #[test]
