@@ -16,6 +16,7 @@
 pub mod adopt;
 pub mod advance;
 pub mod api;
+pub mod compact;
 pub mod decide;
 pub mod drain;
 pub mod draining;

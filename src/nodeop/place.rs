@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::adopt::REBOOT_CANCELLED;
 use super::api::{NodePhase, NodeStatus, NodeStep};
+use super::compact::is_untold;
 use super::operation::Operation;
 use super::rebooting;
-use super::status;
 use super::verdict::{self, clip};
 use crate::mutant::Mutant;
 use crate::plan::{Action, NodeReason, Step};
@@ -160,7 +160,7 @@ impl<'a> Place<'_, 'a> {
     /// Whether the entry says all that already, but for a message that would not be kept.
     fn says(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> bool {
         let entry = self.entry;
-        let recorded = entry.message.as_deref() == Some(message) || status::is_untold(entry, self.op.run.entries.len());
+        let recorded = entry.message.as_deref() == Some(message) || is_untold(entry, self.op.run.entries.len());
         recorded && entry.step == Some(step) && entry.phase == phase && entry.reason.as_deref() == Some(reason.code())
     }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use foldhash::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStatuses, NodeStep, Phase};
-use super::entries::{Entries, Entry};
+use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
+use super::compact::{compacted, is_because};
+use super::entries::Entries;
 use super::gate::Gate;
 use super::operation::Operation;
 use super::place::LONGEST;
@@ -16,16 +17,10 @@ use crate::labels::probed;
 use crate::plan::NodeReason;
 use crate::reason::Reason;
 use crate::snapshot::views::Node;
-use crate::walk::{Lookup, Walk};
+use crate::walk::Lookup;
 
-/// From this many entries on they are kept compact: ten thousand must fit into one object.
-const COMPACT_FROM: usize = 1500;
 /// Why a node in flight is where it is, if it is told of the whole operation: its message is asked for then.
-const BLOCKERS: [Reason; 3] = [Reason::DrainBlocked, Reason::CannotStart, Reason::NotReady];
-/// For how many nodes that failed, or cannot start, it is then told in words why.
-const TOLD: usize = 200;
-/// In how many characters.
-const WORDS: usize = 120;
+pub const BLOCKERS: [Reason; 3] = [Reason::DrainBlocked, Reason::CannotStart, Reason::NotReady];
 
 /// What a status is made of.
 pub struct Parts<'p, 'a> {
@@ -160,7 +155,7 @@ impl Parts<'_, '_> {
         if same_nodes && status.is_same_beside_nodes(before) {
             return None;
         }
-        status.node_statuses = if same_nodes { before.node_statuses.clone() } else { Arc::new(self.compacted()) };
+        status.node_statuses = if same_nodes { before.node_statuses.clone() } else { Arc::new(compacted(op, self.entries, before)) };
         (status != *before).then(|| NodeOpStatus { last_updated: Some(Time(op.now())), ..status })
     }
 
@@ -228,90 +223,6 @@ impl Parts<'_, '_> {
         };
         summary.conditions.iter().map(make).collect()
     }
-
-    fn compacted(self) -> NodeStatuses {
-        let mut before = Walk::over(&self.before.node_statuses);
-        let mut shared = move |name: &str| before.find(name).map_or_else(|| Arc::from(name), |(name, _)| Arc::clone(name));
-        if self.entries.len() < COMPACT_FROM {
-            return self.entries.into_iter().map(|(name, entry)| (shared(name), entry.into_status())).collect();
-        }
-        let done = Arc::new(NodeStatus { phase: NodePhase::Completed, ..NodeStatus::default() });
-        let started = self.op.run.started_at.0;
-        let nodes = &self.op.snapshot.nodes;
-        let is_old = |node: &Node| node.created.is_some_and(|created| created < started);
-        let all_old = nodes.values().all(is_old);
-        let (mut failed, mut stuck) = (0, 0);
-        let compact = |(name, entry): (&str, Entry<'_>)| {
-            let old = all_old || nodes.get(name).is_none_or(is_old);
-            let entry = match (entry.step, entry.phase) {
-                // Why it failed, and what the server said against a Job, is told nowhere else; of many, some will do.
-                (None, NodePhase::Failed) => {
-                    let message = words(&entry, &mut failed);
-                    has_failed(entry, message, old)
-                }
-                (Some(NodeStep::Releasing), NodePhase::Failed) => {
-                    let message = words(&entry, &mut failed);
-                    in_flight(entry, message)
-                }
-                (Some(_), _) if is_because(&entry, Reason::CannotStart) => {
-                    let message = words(&entry, &mut stuck);
-                    in_flight(entry, message)
-                }
-                (None, NodePhase::Completed) if *entry == *done => entry.into_status(),
-                (None, NodePhase::Completed) if entry.last_updated.is_none() || old => Arc::clone(&done),
-                (Some(_), _) => in_flight(entry, None),
-                _ => entry.into_status(),
-            };
-            (shared(name), entry)
-        };
-        self.entries.into_iter().map(compact).collect()
-    }
-}
-
-/// The compact entry of a node that failed, which is shared where it is compact already.
-fn has_failed(entry: Entry<'_>, message: Option<String>, old: bool) -> Arc<NodeStatus> {
-    let mut entry = entry.into_status();
-    // That something ran before the time was up: the cordon stays for that.
-    let ran = is_because(&entry, Reason::NodeTimeout);
-    let has_more = entry.reboot_status.is_some() || entry.job_name.is_some() && !ran || entry.last_updated.is_some() && old;
-    if entry.message != message || has_more {
-        let entry = Arc::make_mut(&mut entry);
-        (entry.message, entry.reboot_status) = (message, None);
-        entry.job_name.take_if(|_| !ran);
-        entry.last_updated.take_if(|_| old);
-    }
-    entry
-}
-
-/// The compact entry of a node in flight, which is shared likewise.
-fn in_flight(entry: Entry<'_>, message: Option<String>) -> Arc<NodeStatus> {
-    let mut entry = entry.into_status();
-    let follows = super::rebooting::follows(&entry);
-    let has_more = entry.last_updated.is_some() || entry.reboot_status.is_some() && !follows;
-    if entry.message != message || has_more {
-        let entry = Arc::make_mut(&mut entry);
-        (entry.message, entry.last_updated) = (message, None);
-        entry.reboot_status.take_if(|_| !follows);
-    }
-    entry
-}
-
-/// Whether the entry of a node in flight, one of so many, is compact already, and nobody asks for the message that it has
-/// not kept.
-pub fn is_untold(entry: &NodeStatus, entries: usize) -> bool {
-    let is_told = entry.phase == NodePhase::Failed || BLOCKERS.iter().any(|blocker| is_because(entry, *blocker));
-    entries >= COMPACT_FROM && entry.message.is_none() && entry.last_updated.is_none() && !is_told
-}
-
-fn is_because(entry: &NodeStatus, reason: Reason) -> bool {
-    entry.reason.as_deref() == Some(reason.code())
-}
-
-/// A few words of the message, for the first of many entries.
-fn words(entry: &NodeStatus, told: &mut usize) -> Option<String> {
-    let message = entry.message.as_deref().filter(|message| !message.is_empty() && *told < TOLD)?;
-    *told += 1;
-    Some(if message.chars().count() > WORDS { clip(message, WORDS - 1) } else { message.to_string() })
 }
 
 /// A number of nodes, for people.
