@@ -197,7 +197,7 @@ impl<'a> Place<'_, 'a> {
         let named = jobs.iter().find(|job| Some(&job.uid) == self.entry.job_uid.as_ref());
         let pods = self.op.pods_of(self.entry.job_uid.as_deref().unwrap_or_default(), self.name);
         let succeeded = super::verdict::succeeded_before_the_job_went(&pods) || named.is_some_and(|job| job.complete);
-        let replaced = self.is_replaced() || self.entry.reason.as_deref() == Some(Reason::NodeReplaced.code());
+        let replaced = self.is_replaced() || self.entry.is_because(Reason::NodeReplaced);
         // A write that was long under way may have let the Job run on the machine that has the name now.
         let machine = self.op.snapshot.nodes.get(self.name);
         let began_on = |node: &&Node| node.created.is_some_and(|since| super::verdict::succeeded_since(&pods, since));

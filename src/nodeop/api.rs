@@ -13,6 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reason::Reason;
 use crate::rollout::Rollout;
 use crate::selector::NodeSelector;
 
@@ -438,6 +439,11 @@ impl NodeStatus {
     /// Whether the operation is done with this node.
     pub fn is_finished(&self) -> bool {
         matches!(self.phase, NodePhase::Completed | NodePhase::Failed) && self.step.is_none()
+    }
+
+    /// Whether it stands where it stands for this reason.
+    pub fn is_because(&self, reason: Reason) -> bool {
+        self.reason.as_deref() == Some(reason.code())
     }
 
     /// Whether the command may have been started for this claim.

@@ -45,7 +45,7 @@ pub fn compacted(op: &Operation<'_>, entries: Entries<'_>, before: &NodeOpStatus
                 let message = words(&entry, &mut failed);
                 in_flight(entry, message)
             }
-            (Some(_), _) if is_because(&entry, Reason::CannotStart) => {
+            (Some(_), _) if entry.is_because(Reason::CannotStart) => {
                 let message = words(&entry, &mut stuck);
                 in_flight(entry, message)
             }
@@ -63,7 +63,7 @@ pub fn compacted(op: &Operation<'_>, entries: Entries<'_>, before: &NodeOpStatus
 fn has_failed(entry: Entry<'_>, message: Option<String>, old: bool) -> Arc<NodeStatus> {
     let mut entry = entry.into_status();
     // That something ran before the time was up: the cordon stays for that.
-    let ran = is_because(&entry, Reason::NodeTimeout);
+    let ran = entry.is_because(Reason::NodeTimeout);
     let has_more = entry.reboot_status.is_some() || entry.job_name.is_some() && !ran || entry.last_updated.is_some() && old;
     if entry.message != message || has_more {
         let entry = Arc::make_mut(&mut entry);
@@ -90,13 +90,8 @@ fn in_flight(entry: Entry<'_>, message: Option<String>) -> Arc<NodeStatus> {
 /// Whether the entry of a node in flight, one of so many, is compact already, and nobody asks for the message that it has
 /// not kept.
 pub fn is_untold(entry: &NodeStatus, entries: usize) -> bool {
-    let is_told = entry.phase == NodePhase::Failed || BLOCKERS.iter().any(|blocker| is_because(entry, *blocker));
+    let is_told = entry.phase == NodePhase::Failed || BLOCKERS.iter().any(|blocker| entry.is_because(*blocker));
     entries >= COMPACT_FROM && entry.message.is_none() && entry.last_updated.is_none() && !is_told
-}
-
-/// Whether an entry gives this reason.
-pub fn is_because(entry: &NodeStatus, reason: Reason) -> bool {
-    entry.reason.as_deref() == Some(reason.code())
 }
 
 /// A few words of the message, for the first of many entries.

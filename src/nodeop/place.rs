@@ -149,7 +149,7 @@ impl<'a> Place<'_, 'a> {
             if entry.step != Some(step) {
                 (entry.step, entry.step_since) = (Some(step), now.clone());
             }
-            if entry.reason.as_deref() != Some(reason.code()) {
+            if !entry.is_because(reason) {
                 (entry.reason, entry.reason_since) = (Some(reason.code().into()), now.clone());
             }
             (entry.phase, entry.message, entry.last_updated) = (phase, Some(message.clone()), now);
@@ -161,7 +161,7 @@ impl<'a> Place<'_, 'a> {
     fn says(&self, step: NodeStep, phase: NodePhase, reason: Reason, message: &str) -> bool {
         let entry = self.entry;
         let recorded = entry.message.as_deref() == Some(message) || is_untold(entry, self.op.run.entries.len());
-        recorded && entry.step == Some(step) && entry.phase == phase && entry.reason.as_deref() == Some(reason.code())
+        recorded && entry.step == Some(step) && entry.phase == phase && entry.is_because(reason)
     }
 
     /// Stays in the step, for a reason.

@@ -76,15 +76,14 @@ fn keeps_cordon(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> 
     if node.keep_cordoned {
         return true;
     }
-    let because = |entry: &NodeStatus, reason: Reason| entry.reason.as_deref() == Some(reason.code());
     let ran = |entry: &NodeStatus| {
         // Compact entries name no Job, but where the time was up: there it tells whether there was one.
-        because(entry, Reason::CommandFailed)
-            || because(entry, Reason::JobLost)
-            || because(entry, Reason::NotRebooted)
-            || because(entry, Reason::WrongVersion)
-            || because(entry, Reason::FallbackBoot)
-            || because(entry, Reason::NodeTimeout) && entry.job_name.is_some()
+        entry.is_because(Reason::CommandFailed)
+            || entry.is_because(Reason::JobLost)
+            || entry.is_because(Reason::NotRebooted)
+            || entry.is_because(Reason::WrongVersion)
+            || entry.is_because(Reason::FallbackBoot)
+            || entry.is_because(Reason::NodeTimeout) && entry.job_name.is_some()
     };
     let failed = entry.is_some_and(|entry| entry.phase == NodePhase::Failed && ran(entry));
     failed && op.spec.cordons() && !op.spec.uncordon_on_failure.unwrap_or(false)

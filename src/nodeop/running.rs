@@ -72,7 +72,7 @@ pub fn refused(place: &Place<'_, '_>, creates: &[Action], otherwise: Reason) -> 
             return place.stay(Reason::CannotStart, &format!("{} {}: {}", object.kind, object.name, verdict::said(message)));
         }
     }
-    let told = place.entry.reason.as_deref() == Some(Reason::CannotStart.code());
+    let told = place.entry.is_because(Reason::CannotStart);
     place.stay(if told { Reason::CannotStart } else { otherwise }, place.entry.message.as_deref().unwrap_or_default())
 }
 

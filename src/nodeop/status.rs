@@ -7,7 +7,7 @@ use foldhash::HashSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::api::{NodeCounts, NodeOpStatus, NodePhase, NodeStatus, NodeStep, Phase};
-use super::compact::{compacted, is_because};
+use super::compact::compacted;
 use super::entries::Entries;
 use super::gate::Gate;
 use super::operation::Operation;
@@ -167,7 +167,7 @@ impl Parts<'_, '_> {
     /// Why nodes in flight are where they are: what blocks comes first.
     fn in_flight_reason(&self, counts: NodeCounts) -> (Reason, String) {
         let blocked = BLOCKERS.iter().find_map(|blocker| {
-            let (node, entry) = self.entries.iter().find(|(_, entry)| entry.step.is_some() && is_because(entry, *blocker))?;
+            let (node, entry) = self.entries.iter().find(|(_, entry)| entry.step.is_some() && entry.is_because(*blocker))?;
             Some((*blocker, format!("node {node}: {}", entry.message.as_deref().unwrap_or_default())))
         });
         blocked.unwrap_or_else(|| {
@@ -198,7 +198,7 @@ impl Parts<'_, '_> {
     fn current(&self, summary: &Summary) -> Option<String> {
         let flying = self.entries.iter().filter(|(_, entry)| entry.step.is_some());
         let mut flying: Vec<(&str, &NodeStatus)> = flying.map(|(name, entry)| (*name, &**entry)).collect();
-        flying.sort_by_key(|(name, entry)| (entry.reason.as_deref() == Some(Reason::Releasing.code()), *name));
+        flying.sort_by_key(|(name, entry)| (entry.is_because(Reason::Releasing), *name));
         let Some((name, entry)) = flying.first() else {
             return (!summary.settled || summary.failed).then(|| summary.reason.to_string());
         };

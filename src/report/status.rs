@@ -103,11 +103,10 @@ fn operation(round: &Round, decision: &Decision) -> String {
         return text;
     }
     let mut nodes: Vec<(&String, &NodeReason)> = decision.nodes.iter().collect();
-    let entry = |name: &str| status.of(name);
-    nodes.sort_by_key(|(name, _)| rank(entry(name)));
+    nodes.sort_by_key(|(name, _)| rank(status.of(name)));
     let (listed, collapsed): (Vec<_>, Vec<_>) =
-        nodes.into_iter().partition(|(name, _)| decision.nodes.len() <= FEW || rank(entry(name)) < 2);
-    let rows: Vec<Vec<Cell>> = listed.into_iter().map(|(name, why)| node_row(round, name, why, entry(name))).collect();
+        nodes.into_iter().partition(|(name, _)| decision.nodes.len() <= FEW || rank(status.of(name)) < 2);
+    let rows: Vec<Vec<Cell>> = listed.into_iter().map(|(name, why)| node_row(round, name, why, status.of(name))).collect();
     if !rows.is_empty() {
         text += &format!("\n{}", table::render(&["NODE", "PHASE", "STEP", "REASON", "SINCE", "MESSAGE"], &rows));
     }

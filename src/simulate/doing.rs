@@ -100,7 +100,7 @@ fn state(entry: &NodeStatus, drains: bool) -> State {
     match entry.step {
         None => finished(entry),
         Some(NodeStep::Preflight) => State::Preflight,
-        Some(NodeStep::Draining) if entry.reason.as_deref() == Some(Reason::DrainBlocked.code()) => State::Blocked,
+        Some(NodeStep::Draining) if entry.is_because(Reason::DrainBlocked) => State::Blocked,
         Some(NodeStep::Locking | NodeStep::Draining) if drains => State::Draining,
         Some(NodeStep::Locking | NodeStep::Draining | NodeStep::Starting | NodeStep::Running | NodeStep::Cancelling) => State::Running,
         Some(NodeStep::Rebooting | NodeStep::Verifying) => State::Rebooting,

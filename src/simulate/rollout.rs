@@ -195,7 +195,7 @@ impl Rollout {
     fn note_budgets(&mut self) {
         let every = self.limits.every.as_secs();
         let waits = self.world.seen.nodeops.iter().flat_map(|op| op.status.node_statuses.values());
-        for entry in waits.filter(|entry| entry.reason.as_deref() == Some(Reason::DrainBlocked.code())) {
+        for entry in waits.filter(|entry| entry.is_because(Reason::DrainBlocked)) {
             let message = entry.message.as_deref().unwrap_or_default();
             for budget in self.world.workload.budgets() {
                 let path = format!("{}/{}", budget.namespace, budget.name);

@@ -252,7 +252,7 @@ impl Witness {
     fn status(&self, world: &World, uid: &str) -> Result<(), Violation> {
         let Some(op) = world.seen.nodeops.iter().find(|op| op.meta.uid == uid) else { return Ok(()) };
         let spec_run = op.status.spec_run.unwrap_or(1);
-        for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.reason.as_deref() == Some(Reason::JobLost.code())) {
+        for (name, entry) in op.status.node_statuses.iter().filter(|(_, entry)| entry.is_because(Reason::JobLost)) {
             let job = entry.job_name.as_deref().and_then(|job| world.job_named(&op.meta.namespace, job));
             let there = entry.phase == NodePhase::Failed && job.is_some_and(|job| !job.held && !job.deleting);
             never(there, "a status tells no lies", || format!("{} has lost its Job on {name}, which is there", op.meta.name))?;
@@ -264,7 +264,7 @@ impl Witness {
                 format!("{} is Completed on {name}, where its command never succeeded", op.meta.name)
             })?;
             let machine = world.seen.nodes.get(&**name).map(|node| node.uid.clone()).unwrap_or_default();
-            let failed = entry.phase == NodePhase::Failed && entry.reason.as_deref() == Some(Reason::CommandFailed.code());
+            let failed = entry.phase == NodePhase::Failed && entry.is_because(Reason::CommandFailed);
             never(failed && self.succeeded.contains(&(uid.to_string(), machine, spec_run)), "a status tells no lies", || {
                 format!("{} is Failed on {name}, where its command has succeeded", op.meta.name)
             })?;
