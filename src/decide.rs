@@ -45,7 +45,9 @@ pub fn decide(snapshot: &Snapshot, settings: &Settings) -> Plan {
     };
     plan.decisions.extend(each(&snapshot.upgrades, settings, decide_upgrade, upgrade::decide::untouched));
     let changing: HashSet<String> = plan.decisions.iter().flat_map(changes).collect();
-    for resource in resources {
+    let last = resources.len().saturating_sub(1);
+    for (at, resource) in resources.into_iter().enumerate() {
+        others.is_last = at == last;
         if !settings.acts_on(&resource.meta.namespace) {
             let mut decision = nodeop::decide::untouched(&resource.meta, Reason::OtherNamespace, OTHER_NAMESPACE);
             decision.settled = true;

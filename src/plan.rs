@@ -53,8 +53,15 @@ pub struct Decision {
 pub struct NodeReason {
     /// The code.
     pub reason: Reason,
-    /// A sentence.
-    pub message: String,
+    /// A sentence, shared: thousands of nodes wait for the same.
+    pub message: Arc<str>,
+}
+
+impl NodeReason {
+    /// A reason and what it means here.
+    pub fn new(reason: Reason, message: impl Into<Arc<str>>) -> Self {
+        Self { reason, message: message.into() }
+    }
 }
 
 /// A subject, a reason, and the actions that follow from it, in order; the first that fails ends the step.

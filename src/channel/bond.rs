@@ -41,7 +41,7 @@ pub fn add<'a>(snapshot: &'a Snapshot, child: &'a Child, terms: &mut Terms<'a>) 
     let Some((owner, kind)) = owner_of(snapshot, &child.meta) else { return };
     let close = |reason: Reason, message: String| {
         let message = format!("UpdateChannel {}, of which it came, {message}: nothing new is started", owner.name);
-        Some(NodeReason { reason, message })
+        Some(NodeReason::new(reason, message))
     };
     let Some(channel) = channel_of(snapshot, &child.meta) else {
         // It is there, but cannot be read: what it has made is what it wanted when it could.
@@ -55,7 +55,7 @@ pub fn add<'a>(snapshot: &'a Snapshot, child: &'a Child, terms: &mut Terms<'a>) 
     terms.closed = terms.closed.take().or(closed);
     let Ok(Some(version)) = decide::target(channel) else { return };
     for node in fleet.nodes_of(kind).iter().filter(|node| runs(node, &version)) {
-        let why = NodeReason { reason: Reason::UpToDate, message: format!("it runs {version} already") };
+        let why = NodeReason::new(Reason::UpToDate, format!("it runs {version} already"));
         terms.left.entry(node.name.as_str()).or_insert(why);
     }
 }

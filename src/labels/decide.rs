@@ -146,7 +146,7 @@ impl<'a> Labelling<'a> {
     }
 
     fn note(&mut self, node: &Node, reason: Reason, message: String) {
-        self.nodes.insert(node.name.clone(), NodeReason { reason, message });
+        self.nodes.insert(node.name.clone(), NodeReason::new(reason, message));
     }
 
     fn step(&mut self, node: &Node, reason: Reason, message: String, actions: Vec<Action>) {

@@ -22,14 +22,10 @@ pub fn advance<'a>(op: &Operation<'a>, name: &str, entry: &Arc<NodeStatus>, allo
     let step = entry.step.unwrap_or(NodeStep::Running);
     let Some(node) = place.node() else { return place.without_node(step) };
     if step < NodeStep::Running && (op.gate.is_some() || op.run.is_outdated(entry)) {
-        let (reason, message) = op
-            .gate
-            .as_ref()
-            .map_or((Reason::WaitingForLastRun, "the spec has changed".to_string()), |gate| (gate.reason, gate.message.clone()));
-        return place.drop_claim(reason, message);
+        return place.drop_claim(op.gate.clone().unwrap_or_else(|| NodeReason::new(Reason::WaitingForLastRun, "the spec has changed")));
     }
     if let Some(left) = op.terms.left.get(name).filter(|_| step < NodeStep::Running) {
-        return place.drop_claim(left.reason, left.message.clone());
+        return place.drop_claim(left.clone());
     }
     if step < NodeStep::Running && rebooting::follows(entry) && node.boot_id.is_empty() {
         return place
@@ -71,16 +67,16 @@ impl<'a> Place<'_, 'a> {
         // The one that has its name now has not run anything.
         let starts_anew = replaced && self.takes_new_nodes() && self.ran_on_successor().is_none();
         match step {
-            step if step < NodeStep::Running => self.drop_claim(reason, message),
+            step if step < NodeStep::Running => self.drop_claim(NodeReason::new(reason, message)),
             NodeStep::Running if replaced => self.cancel(reason, message),
             NodeStep::Running => running::without_node(self, message),
-            NodeStep::Rebooting | NodeStep::Verifying if starts_anew => self.drop_claim(reason, message),
+            NodeStep::Rebooting | NodeStep::Verifying if starts_anew => self.drop_claim(NodeReason::new(reason, message)),
             NodeStep::Rebooting | NodeStep::Verifying => {
                 self.fail(reason, &format!("the command succeeded, but {message} before it was seen to reboot"))
             }
             NodeStep::Cancelling => self.cancelling(),
             // The result is that of a machine which is no more.
-            NodeStep::Releasing if starts_anew => self.drop_claim(reason, message),
+            NodeStep::Releasing if starts_anew => self.drop_claim(NodeReason::new(reason, message)),
             _ => self.finish(),
         }
     }
@@ -100,7 +96,7 @@ impl<'a> Place<'_, 'a> {
                 return advance;
             }
             // The preflight was taken out of the spec meanwhile: the hash has changed, and the claim is dropped above.
-            return self.drop_claim(Reason::WaitingForLastRun, "the spec has no preflight any more");
+            return self.drop_claim(NodeReason::new(Reason::WaitingForLastRun, "the spec has no preflight any more"));
         };
         if !self.op.made(pod) {
             return match self.timed_out() {
@@ -158,7 +154,7 @@ impl<'a> Place<'_, 'a> {
             };
         }
         if let Some(waiting) = super::pending::obstacle(self.op, node) {
-            return self.drop_claim(waiting.reason, waiting.message);
+            return self.drop_claim(waiting);
         }
         if self.timed_out() {
             return self.fail(Reason::NodeTimeout, "the lock could not be taken in time");
@@ -217,7 +213,7 @@ impl<'a> Place<'_, 'a> {
         let patient = self.op.seconds_since(self.entry.step_since.as_ref()) <= CANCEL_PATIENCE;
         // A pod that does not end, because the machine of that name has gone down as well, holds no slot for ever.
         if starts_anew && (!live_pod || !patient) && named.map_or_else(|| self.job_is_gone(), |job| job.is_finished()) {
-            return self.drop_claim(Reason::NodeReplaced, "another node has come up under this name");
+            return self.drop_claim(NodeReason::new(Reason::NodeReplaced, "another node has come up under this name"));
         }
         if !starts_anew && !live_pod && named.is_none() && self.job_is_gone() {
             return self.settle(NodePhase::Failed, Reason::NodeTimeout, &self.timeout_message());
@@ -266,7 +262,7 @@ impl<'a> Place<'_, 'a> {
             let verdict = &advance.reason.message;
             let message =
                 format!("{verdict}; what runs there has not been seen to end, and the node, which is not Ready, is held until it is");
-            advance.reason = NodeReason { reason: Reason::NotReady, message };
+            advance.reason = NodeReason::new(Reason::NotReady, message);
         }
         advance
     }
@@ -274,7 +270,7 @@ impl<'a> Place<'_, 'a> {
     /// The end of a claim: a result of an older spec counts no more, any other is kept.
     fn finish(&self) -> Advance {
         if self.op.run.is_outdated(self.entry) {
-            return self.drop_claim(Reason::WaitingForLastRun, "the last run is off the node");
+            return self.drop_claim(NodeReason::new(Reason::WaitingForLastRun, "the last run is off the node"));
         }
         let mut advance = self.stay_as_it_is(Reason::Releasing);
         advance.entry = Some(self.finished(self.entry.clone()));

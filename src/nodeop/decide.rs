@@ -67,20 +67,22 @@ pub fn decide<'a>(
 struct Next<'a> {
     entries: Entries<'a>,
     steps: Vec<Step>,
-    reasons: BTreeMap<&'a str, NodeReason>,
+    /// By node, in no order; the last word on a node counts ([`last_words`]).
+    reasons: Vec<(&'a str, NodeReason)>,
     waiting: BTreeMap<&'a str, NodeReason>,
 }
 
 /// Every node in flight takes its next step; finished ones stay finished.
 fn fly<'a>(op: &Operation<'a>, allowance: &mut Allowance<'a>) -> Next<'a> {
-    // In the order of their names already, so that whole maps are made of them at once.
     let finished = op.run.entries.iter().filter(|(_, entry)| entry.step.is_none() && entry.is_finished());
     let reasons = finished.map(|(name, entry)| (*name, finished_reason(entry))).collect();
     let mut next = Next { entries: op.run.entries.clone(), reasons, ..Next::default() };
     for (name, entry) in op.run.entries.iter().filter(|(_, entry)| entry.step.is_some()) {
         next.fly(name, advance(op, name, entry.status(), allowance));
     }
-    next.entries.retain(|name, _| !next.waiting.contains_key(name));
+    if !next.waiting.is_empty() {
+        next.entries.retain(|name, _| !next.waiting.contains_key(name));
+    }
     next
 }
 
@@ -114,7 +116,7 @@ impl<'a> Next<'a> {
             if !self.entries.get(name).is_some_and(|stands| Arc::ptr_eq(stands.status(), &entry)) {
                 self.entries.insert(name, Entry::made(entry));
             }
-            self.reasons.insert(name, advance.reason);
+            self.reasons.push((name, advance.reason));
         } else {
             self.waiting.insert(name, advance.reason);
         }
@@ -161,8 +163,8 @@ impl<'a> Next<'a> {
 
     /// Releases, retention and events: what follows from the entries as they will stand.
     fn follow_up(&mut self, op: &Operation<'_>, before: &NodeOpStatus) {
-        let held = op.snapshot.nodes.values().filter(|node| op.locks(node) || op.has_cordoned(node));
-        self.steps.extend(held.filter_map(|node| release::step(op, node, self.entries.get(node.name.as_str()).map(|entry| &**entry))));
+        let mut entries = Lookup::over(&self.entries);
+        self.steps.extend(op.marked().iter().filter_map(|node| release::step(op, node, entries.find(&node.name).map(|entry| &**entry))));
         self.steps.extend(retention::steps(op, &self.entries));
         if op.run.adopted {
             return;
@@ -175,11 +177,26 @@ impl<'a> Next<'a> {
     }
 }
 
+/// Of all that was said of each node, what was said last; in the order of their names.
+fn last_words(mut reasons: Vec<(&str, NodeReason)>) -> Vec<(&str, NodeReason)> {
+    // The sort is stable: of one node's, the later one stands behind the earlier.
+    reasons.sort_by_key(|(name, _)| *name);
+    reasons.dedup_by(|later, earlier| {
+        let is_same = later.0 == earlier.0;
+        if is_same {
+            std::mem::swap(later, earlier);
+        }
+        is_same
+    });
+    reasons
+}
+
 /// The reason that a finished entry was given when it finished.
 fn finished_reason(entry: &NodeStatus) -> NodeReason {
     let fallback = if entry.phase == NodePhase::Completed { Reason::Succeeded } else { Reason::CommandFailed };
     let reason = entry.reason.as_deref().and_then(Reason::parse).unwrap_or(fallback);
-    NodeReason { reason, message: entry.message.clone().unwrap_or_default() }
+    // Compact entries have no message, and there are thousands of them: the empty one is made once.
+    NodeReason::new(reason, entry.message.as_deref().map_or_else(Arc::default, Arc::from))
 }
 
 fn conclude<'a>(
@@ -200,8 +217,7 @@ fn conclude<'a>(
     // What an older definition would drop (runs, uids) is what keeps a command from being started twice.
     let looks_only = op.snapshot.older.contains(DEFINITION);
     let steps = if looks_only { Vec::new() } else { next.steps };
-    let (mut reasons, mut waiting) = (next.reasons, next.waiting);
-    reasons.append(&mut waiting);
+    let reasons = last_words(next.reasons.into_iter().chain(next.waiting).collect());
     let after = after.filter(|_| !looks_only);
     let status = after.map(|after| StatusWrite::new(API_VERSION, subject.clone(), &op.meta.resource_version, before, after));
     Decision {
@@ -232,4 +248,17 @@ pub fn untouched(meta: &Meta, reason: Reason, message: &str) -> Decision {
 
 fn reference(meta: &Meta) -> Reference {
     Reference::new(KIND, &meta.namespace, &meta.name, &meta.uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_words_on_a_node_the_last_one_counts() {
+        let said = [("b", Reason::Suspended), ("c", Reason::Running), ("a", Reason::Succeeded), ("b", Reason::SupersededBy)];
+        let words = last_words(said.map(|(node, reason)| (node, NodeReason::new(reason, ""))).into());
+        let words: Vec<_> = words.into_iter().map(|(node, why)| (node, why.reason)).collect();
+        assert_eq!(words, [("a", Reason::Succeeded), ("b", Reason::SupersededBy), ("c", Reason::Running)]);
+    }
 }

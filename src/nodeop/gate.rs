@@ -28,13 +28,13 @@ pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, terms: &Terms<'_>, entries: 
     if snapshot.older.contains(DEFINITION) {
         let message =
             format!("the installed CustomResourceDefinition {DEFINITION} is an older one; install this version's: {}", crds::INSTALL);
-        return Some(Gate { reason: NodeReason { reason: Reason::OlderDefinition, message }, stalled: true });
+        return Some(Gate { reason: NodeReason::new(Reason::OlderDefinition, message), stalled: true });
     }
     if let Some(reason) = invalid(snapshot, spec) {
         return Some(Gate { reason, stalled: true });
     }
     let rollout = spec.rollout();
-    let closed = |reason, message: String| Some(Gate { reason: NodeReason { reason, message }, stalled: false });
+    let closed = |reason, message: String| Some(Gate { reason: NodeReason::new(reason, message), stalled: false });
     if rollout.suspend.unwrap_or(false) {
         return closed(Reason::Suspended, "rollout.suspend is true".into());
     }
@@ -55,7 +55,7 @@ pub fn gate(snapshot: &Snapshot, spec: &NodeOpSpec, terms: &Terms<'_>, entries: 
 
 /// What admission cannot check, with field, value and remedy.
 fn invalid(snapshot: &Snapshot, spec: &NodeOpSpec) -> Option<NodeReason> {
-    let because = |reason, message: String| Some(NodeReason { reason, message });
+    let because = |reason, message: String| Some(NodeReason::new(reason, message));
     if spec.command.first().is_none_or(|program| program.is_empty()) {
         return because(
             Reason::InvalidSpec,

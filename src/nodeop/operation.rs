@@ -1,7 +1,6 @@
 //! One NodeOp in one round: what the decisions about its nodes read.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 
 use foldhash::fast::RandomState;
 use foldhash::{HashMap, HashSet};
@@ -51,9 +50,12 @@ pub struct Operation<'a> {
     /// Whether it has several Jobs on some node.
     crowds: bool,
     all_jobs: Vec<&'a Job>,
+    /// Those of them that have not ended.
+    open_jobs: Vec<&'a Job>,
     jobs_by_name: OnceCell<HashMap<&'a str, &'a Job>>,
     all_pods: Vec<&'a Pod>,
     control_plane: OnceCell<Vec<&'a Node>>,
+    marked: OnceCell<Vec<&'a Node>>,
 }
 
 /// The Jobs and Pods of an operation on one node. Mostly one of each.
@@ -69,6 +71,7 @@ impl<'a> Operation<'a> {
         // An owner is always of the same namespace. What others write into theirs must neither take a slot nor hold a lock.
         let owned = |job: &&Job| job.namespace == meta.namespace && job.owner.as_ref().is_some_and(|owner| owner.uid == meta.uid);
         let all_jobs: Vec<&Job> = snapshot.jobs.iter().filter(owned).collect();
+        let open_jobs = all_jobs.iter().filter(|job| !job.is_finished()).copied().collect();
         let mut on: HashMap<&str, OnNode> = HashMap::with_capacity_and_hasher(all_jobs.len(), RandomState::default());
         for job in &all_jobs {
             on.entry(&job.node).or_default().jobs.push(job);
@@ -104,9 +107,11 @@ impl<'a> Operation<'a> {
             on,
             crowds,
             all_jobs,
+            open_jobs,
             jobs_by_name: OnceCell::new(),
             all_pods,
             control_plane: OnceCell::new(),
+            marked: OnceCell::new(),
         }
     }
 
@@ -158,8 +163,19 @@ impl<'a> Operation<'a> {
     }
 
     /// All Jobs of this operation.
-    pub fn jobs(&self) -> impl Iterator<Item = &'a Job> {
-        self.all_jobs.iter().copied()
+    pub fn jobs(&self) -> &[&'a Job] {
+        &self.all_jobs
+    }
+
+    /// The Jobs of this operation that have not ended.
+    pub fn open_jobs(&self) -> &[&'a Job] {
+        &self.open_jobs
+    }
+
+    /// The nodes that carry this operation's lock, or its mark that it has cordoned them; in the order of their names.
+    pub fn marked(&self) -> &[&'a Node] {
+        let is_marked = |node: &&Node| self.locks(node) || self.has_cordoned(node);
+        self.marked.get_or_init(|| self.snapshot.nodes.values().filter(is_marked).collect())
     }
 
     /// All Pods of this operation.
@@ -211,23 +227,30 @@ impl<'a> Operation<'a> {
     ///
     /// What is left of a node that is no more (its pods stay until the pod garbage collector comes by) takes no slot. A node
     /// whose time was up and whose pods will not go (its kubelet is dead) keeps its lock but frees its slot.
-    pub fn in_flight(&self) -> BTreeSet<&str> {
+    pub fn in_flight(&self) -> HashSet<&str> {
         let claims = self.run.entries.iter().filter(|(_, entry)| entry.step.is_some()).map(|(node, _)| *node);
+        let mut nodes: HashSet<&str> = claims.collect();
         if Mutant::ClaimsOnly.lives() {
-            return claims.collect();
+            return nodes;
         }
-        let there = |node: &&str| self.snapshot.nodes.contains_key(*node);
-        let jobs = self.jobs().filter(|job| job.may_run()).map(|job| job.node.as_str());
+        let jobs = self.open_jobs.iter().filter(|job| job.may_run()).map(|job| job.node.as_str());
         let pods = self.pods().filter(|pod| !pod.is_terminal()).map(|pod| pod.node.as_str());
-        let live = jobs.chain(pods).filter(there);
-        let locked = self.snapshot.nodes.values().filter(|node| self.holds(node)).map(|node| node.name.as_str());
+        let live = jobs.chain(pods);
+        let locked = self.marked().iter().filter(|node| self.holds(node)).map(|node| node.name.as_str());
         let ends = [Reason::NodeTimeout.code(), Reason::NotRebooted.code()];
         let in_vain = |entry: &NodeStatus| entry.reason.as_deref().is_some_and(|reason| ends.contains(&reason));
         // What failed is finished before its pods are only where these do not end.
         let left = |node: &str, entry: &NodeStatus| entry.phase == NodePhase::Failed && self.has_live_pod(node) && !self.has_live_job(node);
         let given_up =
             |node: &str| self.run.entries.get(node).is_some_and(|entry| entry.is_finished() && (in_vain(entry) || left(node, entry)));
-        claims.chain(live.chain(locked).filter(|node| !given_up(node) && !self.is_left_behind(node))).collect()
+        let there = |node: &str| self.snapshot.nodes.contains_key(node);
+        for node in live.chain(locked) {
+            // Nearly all of them are claimed.
+            if !nodes.contains(node) && there(node) && !given_up(node) && !self.is_left_behind(node) {
+                nodes.insert(node);
+            }
+        }
+        nodes
     }
 
     /// Whether an earlier run has left a pod on a node that is down: it was given up there, and what told so ended with that

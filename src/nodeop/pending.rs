@@ -1,9 +1,9 @@
 //! Which nodes are taken next, and why the others are not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::api::{NodePhase, NodeStatus, NodeStep};
@@ -36,6 +36,17 @@ pub struct Others<'a> {
     pub in_flight: HashMap<&'a str, &'a Meta>,
     /// Nodes that an older operation is going to take, with that operation.
     pub wanted: HashMap<&'a str, &'a Meta>,
+    /// Whether the present operation is the last one of the round: nobody is going to ask what it wants.
+    pub is_last: bool,
+}
+
+impl<'a> Others<'a> {
+    /// Notes that an operation is going to take a node, if no older one is.
+    fn want(&mut self, node: &'a Node, operation: &'a Meta) {
+        if !self.is_last {
+            self.wanted.entry(&node.name).or_insert(operation);
+        }
+    }
 }
 
 /// Which of the waiting nodes are taken, and a reason for each of the others.
@@ -49,7 +60,7 @@ pub struct Pending<'a> {
 
 /// Takes nodes in order while slots are free.
 pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>) -> Pending<'a> {
-    let in_flight: BTreeSet<&str> = op.in_flight();
+    let in_flight = op.in_flight();
     let wave = if op.spec.reboots() { REBOOTING_WAVE } else { WAVE };
     let limit = usize::try_from(op.spec.concurrency.unwrap_or(0)).ok().filter(|limit| *limit > 0).unwrap_or(wave).min(wave);
     let limit = limit + usize::from(Mutant::BudgetOffByOne.lives());
@@ -62,7 +73,6 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
     let selector = op.spec.node_selector.as_ref().filter(|_| !nodes.is_empty());
     let unseen = probed::awaited(selector, op.snapshot, op.settings);
     let unlabelled = unseen_control_plane(op, &unseen, nodes);
-    others.wanted.reserve(nodes.len());
     for node in nodes {
         let obstacle = op.gate.clone().or_else(|| leftover(op, node)).or_else(|| obstacle(op, node)).or_else(|| other(op, node, others));
         let obstacle = obstacle.or_else(|| unseen.contains_key(node.name.as_str()).then(to_be_seen));
@@ -70,7 +80,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
             waiting.push((&node.name, reason));
             continue;
         }
-        others.wanted.entry(&node.name).or_insert(op.meta);
+        others.want(node, op.meta);
         if free == 0 {
             let reason = full.get_or_insert_with(|| {
                 let taken = in_flight.len() + pending.claims.len();
@@ -78,20 +88,20 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
                     true => format!("{AT_ONCE} nodes are taken in a round, and further ones in the next"),
                     false => format!("{taken} of {limit} slots are taken"),
                 };
-                NodeReason { reason: Reason::WaitingForSlot, message }
+                NodeReason::new(Reason::WaitingForSlot, message)
             });
             waiting.push((&node.name, reason.clone()));
             continue;
         }
         if let Some(first) = unlabelled.filter(|_| !is_control_plane(node)) {
             let message = format!("control-plane node {first} goes first if it is one of them: nobody has looked at it since it booted");
-            waiting.push((&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message }));
+            waiting.push((&node.name, NodeReason::new(Reason::WaitingForControlPlane, message)));
             continue;
         }
         if op.spec.reboots() && is_control_plane(node) {
             if let Some((first, why)) = away.iter().find(|(first, _)| *first != node.name) {
                 let message = format!("control-plane node {first} {why}; one at a time may be away, where nodes reboot");
-                waiting.push((&node.name, NodeReason { reason: Reason::WaitingForControlPlane, message }));
+                waiting.push((&node.name, NodeReason::new(Reason::WaitingForControlPlane, message)));
                 continue;
             }
             away.push((&node.name, TAKEN.into()));
@@ -105,7 +115,7 @@ pub fn take<'a>(op: &Operation<'a>, nodes: &[&'a Node], others: &mut Others<'a>)
 }
 
 /// The control-plane nodes that are away or may come to be, whoever is on them and whatever for, and why.
-fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &BTreeSet<&str>, others: &Others<'a>) -> Vec<(&'a str, String)> {
+fn control_plane_away<'a>(op: &Operation<'a>, in_flight: &HashSet<&str>, others: &Others<'a>) -> Vec<(&'a str, String)> {
     let why = |node: &Node| {
         if in_flight.contains(node.name.as_str()) || op.holds(node) {
             return Some(TAKEN.to_string());
@@ -132,7 +142,7 @@ fn unseen_control_plane<'a>(op: &Operation<'a>, unseen: &BTreeMap<&'a str, &'a N
 /// The labels that the node carries may be those of another system than the one that it has booted, or none yet.
 fn to_be_seen() -> NodeReason {
     let message = "spec.nodeSelector asks for what a probe tells, and nobody has looked at the node since it booted";
-    NodeReason { reason: Reason::WaitingForProbe, message: message.into() }
+    NodeReason::new(Reason::WaitingForProbe, message)
 }
 
 /// A new claim; it stands in the status before anything happens to the node.
@@ -163,21 +173,21 @@ fn leftover(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
         return None;
     }
     if op.has_live_job(&node.name) {
-        let message = "a Job of this operation that its status does not name is still running there".into();
-        return Some(NodeReason { reason: Reason::OtherJobRunning, message });
+        let message = "a Job of this operation that its status does not name is still running there";
+        return Some(NodeReason::new(Reason::OtherJobRunning, message));
     }
     // A Job that a dropped claim has left: a round that is long over may be about to delete it, and must not meet it as ours.
     if op.jobs_on(&node.name).iter().any(|job| job.held && !job.is_finished() && job.run.is_some()) {
-        let message = "a Job that never ran is still being removed".into();
-        return Some(NodeReason { reason: Reason::WaitingForLastRun, message });
+        let message = "a Job that never ran is still being removed";
+        return Some(NodeReason::new(Reason::WaitingForLastRun, message));
     }
     (op.holds(node) || op.has_live_pod(&node.name))
-        .then(|| NodeReason { reason: Reason::WaitingForLastRun, message: "the last run is still being taken off the node".into() })
+        .then(|| NodeReason::new(Reason::WaitingForLastRun, "the last run is still being taken off the node"))
 }
 
 /// Why the node cannot be taken, whoever asks.
 pub fn obstacle(op: &Operation<'_>, node: &Node) -> Option<NodeReason> {
-    let because = |reason, message: String| Some(NodeReason { reason, message });
+    let because = |reason, message: String| Some(NodeReason::new(reason, message));
     if node.deleting {
         return because(Reason::NodeDeleting, "the node object is being deleted".into());
     }
@@ -204,5 +214,5 @@ fn other(op: &Operation<'_>, node: &Node, others: &Others<'_>) -> Option<NodeRea
     }
     let there = others.in_flight.get(node.name.as_str()).filter(|other| other.uid != op.meta.uid);
     let first = there.or_else(|| others.wanted.get(node.name.as_str()))?;
-    Some(NodeReason { reason: Reason::WaitingForOther, message: format!("{} goes first", first.path()) })
+    Some(NodeReason::new(Reason::WaitingForOther, format!("{} goes first", first.path())))
 }

@@ -154,7 +154,7 @@ impl<'a> Place<'_, 'a> {
             }
             (entry.phase, entry.message, entry.last_updated) = (phase, Some(message.clone()), now);
         }
-        Advance { entry: Some(shared), steps: Vec::new(), reason: NodeReason { reason, message } }
+        Advance { entry: Some(shared), steps: Vec::new(), reason: NodeReason::new(reason, message) }
     }
 
     /// Whether the entry says all that already, but for a message that would not be kept.
@@ -172,12 +172,12 @@ impl<'a> Place<'_, 'a> {
     /// Stays with reason and message as recorded.
     pub fn stay_as_it_is(&self, reason: Reason) -> Advance {
         let message = self.entry.message.clone().unwrap_or_default();
-        Advance { entry: Some(self.entry.clone()), steps: Vec::new(), reason: NodeReason { reason, message } }
+        Advance { entry: Some(self.entry.clone()), steps: Vec::new(), reason: NodeReason::new(reason, message) }
     }
 
     /// Gives the node back untouched; it may be taken again.
-    pub fn drop_claim(&self, reason: Reason, message: impl Into<String>) -> Advance {
-        Advance { entry: None, steps: Vec::new(), reason: NodeReason { reason, message: message.into() } }
+    pub fn drop_claim(&self, reason: NodeReason) -> Advance {
+        Advance { entry: None, steps: Vec::new(), reason }
     }
 
     /// A step about this node.

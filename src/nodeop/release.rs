@@ -14,9 +14,9 @@ use crate::snapshot::views::Node;
 /// The step that releases a node, if there is something to release and nothing of the operation runs there any more.
 pub fn step(op: &Operation<'_>, node: &Node, entry: Option<&NodeStatus>) -> Option<Step> {
     let held = entry.is_some_and(|entry| entry.step.is_some_and(|step| step < NodeStep::Releasing));
-    let busy = op.has_live_pod(&node.name) || op.has_live_job(&node.name);
+    let busy = || op.has_live_pod(&node.name) || op.has_live_job(&node.name);
     let kept = Mutant::KeepFailed.lives() && entry.is_some_and(|entry| entry.phase == NodePhase::Failed);
-    if held && !Mutant::ReleaseTooEarly.lives() || busy && !Mutant::ReleaseTooEarly.lives() || kept {
+    if (held || busy()) && !Mutant::ReleaseTooEarly.lives() || kept {
         return None;
     }
     if is_released(op, node, entry) {

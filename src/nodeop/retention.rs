@@ -18,8 +18,9 @@ use crate::snapshot::views::{Job, Pod};
 pub fn steps(op: &Operation<'_>, entries: &Entries<'_>) -> Vec<Step> {
     // Of a Job that has ended, only a newer one on its node or a time to live makes anything (`job_step`): where there is
     // neither, ten thousand of them need not be looked up.
-    let stays = |job: &Job| job.is_finished() && !op.crowds() && op.rollout.job_ttl_seconds.is_none();
-    let jobs = op.jobs().filter(|job| !job.deleting && !stays(job));
+    let all = op.crowds() || op.rollout.job_ttl_seconds.is_some();
+    let jobs = if all { op.jobs() } else { op.open_jobs() };
+    let jobs = jobs.iter().filter(|job| !job.deleting);
     let jobs = jobs.filter_map(|job| job_step(op, job, entries.get(job.node.as_str()).map(|entry| &**entry)));
     let pods = op.pods().filter(|pod| op.made(pod) && pod.labels.contains_key(names::LABEL_PREFLIGHT) && pod.deleted.is_none());
     let pods = pods.filter_map(|pod| {

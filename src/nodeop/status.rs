@@ -99,7 +99,7 @@ impl Parts<'_, '_> {
         let starts_only = |gate: &Gate| gate.reason.reason == Reason::OlderDefinition;
         let matters = |gate: &&Gate| gate.stalled && (counts.pending > 0 || !starts_only(gate));
         if let Some(gate) = self.gate.filter(matters) {
-            return make(open, gate.reason.reason, gate.reason.message.clone(), true, true, STALLED);
+            return make(open, gate.reason.reason, gate.reason.message.to_string(), true, true, STALLED);
         }
         let stopped = self.gate.is_some_and(|gate| gate.reason.reason == Reason::StoppedOnFailure);
         if counts.failed > 0 && (counts.pending == 0 || stopped) {
@@ -108,7 +108,7 @@ impl Parts<'_, '_> {
         }
         if counts.pending > 0 {
             let first = self.gate.map(|gate| &gate.reason).or_else(|| self.first_waiting());
-            let (reason, message) = first.map_or((Reason::Progressing, String::new()), |why| (why.reason, why.message.clone()));
+            let (reason, message) = first.map_or((Reason::Progressing, String::new()), |why| (why.reason, why.message.to_string()));
             let suspended = reason == Reason::Suspended;
             let message = format!("{} of {} to go: {message}", counts.pending, nodes(counts.total));
             return make(open, reason, message, suspended, counts.failed > 0, if suspended { SUSPENDED } else { UNDERWAY });

@@ -38,7 +38,7 @@ pub fn planned() -> Round {
     let meta = Meta { namespace: "default".into(), name: "op".into(), uid: "u".into(), ..Meta::default() };
     let holder = meta.holder();
     let subject = Reference::new("NodeOp", "default", "op", "u");
-    let why = |reason, message: &str| NodeReason { reason, message: message.into() };
+    let why = |reason, message: &str| NodeReason::new(reason, message);
     let n2 = Reference::new("Node", "", "n2", "u-n2");
     let apply = NodeApply {
         node: n2.clone(),

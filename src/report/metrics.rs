@@ -311,7 +311,7 @@ mod tests {
         };
         let status = NodeOpStatus { node_statuses: Arc::new([(NODE.into(), Arc::new(entry))].into()), ..NodeOpStatus::default() };
         decision.status.as_mut().unwrap().status = Document::of(status);
-        decision.nodes = [(NODE.to_string(), NodeReason { reason: Reason::DrainBlocked, message: String::new() })].into();
+        decision.nodes = [(NODE.to_string(), NodeReason::new(Reason::DrainBlocked, ""))].into();
         let text = told(round);
         let exposition = parse_openmetrics(&text).unwrap();
         let family = &exposition.families["rounds_node_blocked_seconds"];

@@ -255,11 +255,11 @@ mod tests {
         );
         assert!(memory.news(&round).is_empty());
         let nodes = &mut round.plan.decisions[0].nodes;
-        nodes.insert("n2".into(), NodeReason { reason: Reason::DrainBlocked, message: "budget web".into() });
+        nodes.insert("n2".into(), NodeReason::new(Reason::DrainBlocked, "budget web"));
         let news = memory.news(&round);
         assert_eq!(lines(&news), ["NodeOp default/op: n2: DrainBlocked: budget web"]);
         assert_eq!(news[0].level, Level::Warn);
-        round.plan.decisions[0].nodes.insert("n2".into(), NodeReason { reason: Reason::Succeeded, message: "done".into() });
+        round.plan.decisions[0].nodes.insert("n2".into(), NodeReason::new(Reason::Succeeded, "done"));
         assert_eq!(lines(&memory.news(&round)), ["NodeOp default/op: n2: Succeeded: done"]);
     }
 

@@ -233,7 +233,7 @@ fn node_row(round: &Round, name: &str, why: &NodeReason, entry: Option<&NodeStat
         entry.and_then(|entry| entry.step).map(|step| format!("{step:?}")).unwrap_or_default().into(),
         Cell::new(why.reason.code(), Tone::of(why.reason)),
         since(round, entry).into(),
-        why.message.as_str().into(),
+        why.message.as_ref().into(),
     ]
 }
 
@@ -286,7 +286,7 @@ default    op    n1    CommandFailed  3m     exit code 3
 
     #[test]
     fn how_far_nodes_are_labelled_is_told_while_they_are() {
-        let why = |reason, message: &str| NodeReason { reason, message: message.into() };
+        let why = |reason, message: &str| NodeReason::new(reason, message);
         let mut round = Round::default();
         round.plan.decisions.push(Decision {
             subject: Reference::new("Namespace", "", "rounds-system", ""),

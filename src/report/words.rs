@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn nodes_with_the_same_reason_stand_together() {
-        let why = |reason, message: &str| NodeReason { reason, message: message.into() };
+        let why = |reason, message: &str| NodeReason::new(reason, message);
         let nodes: BTreeMap<String, NodeReason> = [
             ("a".into(), why(Reason::WaitingForSlot, "m")),
             ("b".into(), why(Reason::Running, "r")),

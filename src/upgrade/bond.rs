@@ -24,7 +24,7 @@ pub fn terms<'a>(snapshot: &'a Snapshot, settings: &Settings, child: &Child) -> 
     let Some(owner) = child.meta.owner.as_ref().filter(|owner| owner.kind == KIND) else { return Terms::default() };
     let closed = |message: &str| {
         let message = format!("NodeOpUpgrade {}, which has made it, {message}: nothing new is started", owner.name);
-        Terms { closed: Some(NodeReason { reason: Reason::Deleting, message }), ..Terms::default() }
+        Terms { closed: Some(NodeReason::new(Reason::Deleting, message)), ..Terms::default() }
     };
     match upgrade_of(snapshot, &child.meta) {
         Some(upgrade) if upgrade.meta.deleting => closed("is being deleted"),
@@ -51,7 +51,7 @@ fn left<'a>(snapshot: &'a Snapshot, settings: &Settings, upgrade: &Upgrade) -> B
     let mut left = BTreeMap::new();
     for other in later {
         let message = format!("NodeOpUpgrade {}, which was created later, upgrades it", other.meta.path());
-        let why = NodeReason { reason: Reason::SupersededBy, message };
+        let why = NodeReason::new(Reason::SupersededBy, message);
         let selected = |labels| other.spec.node_selector.as_ref().is_none_or(|selector| selector.matches(labels));
         let nodes = snapshot.nodes.values().filter(|node| selected(&node.labels));
         left.extend(nodes.map(|node| (node.name.as_str(), why.clone())));

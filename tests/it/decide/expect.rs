@@ -103,7 +103,7 @@ impl Expect {
             compare("labelling", expected, &nodes.map(|(node, why)| (node.clone(), why.reason.to_string())).collect(), differences);
         }
         for (node, part) in &self.said {
-            let said = decision.and_then(|decision| decision.nodes.get(node)).map(|why| why.message.as_str()).unwrap_or_default();
+            let said = decision.and_then(|decision| decision.nodes.get(node)).map(|why| &*why.message).unwrap_or_default();
             if !said.contains(part) {
                 differences.push(format!("of {node} it is said {said:?}, expected {part:?} in it"));
             }
