@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use harness::{Corner, wait_for};
-use measure::{cpu_seconds, many_nodes, now, servers, settle, since, spent};
+use measure::{cores, cpu_seconds, many_nodes, now, servers, settle, since, spent};
 use rounds::cluster::{Cluster, apply::apply, connect::Connection};
 use rounds::nodeop::jobs::Claim;
 use rounds::plan::{Action, Decision, Plan, Step};
@@ -22,6 +22,11 @@ use rounds::round::Mode;
 use rounds::settings::Settings;
 use rounds::snapshot::{Meta, Reference, views::Node};
 use serde_json::json;
+
+/// From this share of the cores on, taken by the servers alone, it is they that the floor waits for: a rollout then takes longer by
+/// as much CPU time as it needs, and the ratio tells of the machine.
+const BOUND: f64 = 0.8;
+const BOUND_BY_CORES: &str = ", which is what the floor waited for: the ratio is one of CPU time (KCM= with lower limits, or more cores)";
 
 /// What one rollout took.
 struct Cost {
@@ -50,6 +55,8 @@ fn main() {
     let (floor, servers) = &floors[0];
     println!("floor: {nodes} identical Jobs, let run at once, by the same writer: {floor:.1} s (best of {runs})");
     println!("    cpu seconds meanwhile: {}", spent(servers));
+    let busy = servers.values().sum::<f64>() / (floor * cores());
+    println!("    {:.0} % of the cores{}", 100.0 * busy, if busy < BOUND { "" } else { BOUND_BY_CORES });
     for (title, mut costs) in [("without cordon", without), ("with cordon", with)] {
         costs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
         let each: Vec<String> = costs.iter().map(|cost| format!("{:.1}", cost.seconds)).collect();

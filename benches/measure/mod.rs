@@ -65,6 +65,11 @@ pub fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?) / 100.0)
 }
 
+/// How many cores there are for this process, and with it for the servers that it has started.
+pub fn cores() -> f64 {
+    std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
 /// The time on the wall.
 #[expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock on the wall")]
 pub fn now() -> Instant {
