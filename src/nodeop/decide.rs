@@ -155,7 +155,8 @@ impl<'a> Next<'a> {
             }
         }
         if self.entries.len() > made {
-            self.entries.sort_unstable_keys();
+            // Two runs in order, which the stable sort merges.
+            self.entries.sort_keys();
         }
         let undecided = |name: &str| !self.entries.contains_key(name) && !self.waiting.contains_key(name);
         self.reasons.extend(dropped.into_iter().filter(|(name, _)| undecided(name)));
